@@ -1,0 +1,46 @@
+-- requires: functions/internal/_require_organization.sql, functions/internal/_ensure_profile.sql
+-- Makes a profile a member of the caller's organization, or changes its role and addresses.
+-- Locks: the member's row. Errors: PT404, PT422. A repeat changes nothing.
+create or replace function drip.add_member(
+  organization_id bigint, profile_id uuid, email text, phone text default null, role text default 'member'
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_phone constant text := nullif(drip_core._normalise_phone(add_member.phone), '');
+begin
+  perform drip_core._require_organization(add_member.organization_id);
+  if add_member.profile_id is null then
+    raise exception 'a member needs a profile'
+      using errcode = 'PT422', detail = 'profile_id is null', hint = 'Pass the uuid of the person in your sign-in system.';
+  end if;
+  if add_member.role is null or not exists (
+    select from unnest(enum_range(null::drip.member_role)) as r (name) where r.name::text = add_member.role
+  ) then
+    raise exception 'unknown member role'
+      using errcode = 'PT422', detail = format('role: %s', coalesce(add_member.role, 'null')), hint = 'Use owner, admin, member or viewer.';
+  end if;
+  if add_member.email is null or btrim(add_member.email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+    raise exception 'a member needs an email address'
+      using errcode = 'PT422', detail = format('email: %s', coalesce(add_member.email, 'null')), hint = 'Pass an address such as ann@example.com.';
+  end if;
+  if v_phone !~ '^\+[1-9][0-9]{6,14}$' then
+    raise exception 'invalid phone number'
+      using errcode = 'PT422', detail = format('phone: %s', add_member.phone), hint = 'Use the international form, such as +4930123456.';
+  end if;
+  perform drip_core._ensure_profile(add_member.profile_id);
+  insert into drip_core.members as m (organization_id, profile_id, role, email, phone)
+  values (add_member.organization_id, add_member.profile_id, add_member.role::drip.member_role, btrim(add_member.email), v_phone)
+  on conflict on constraint members_pkey do update
+  set role = excluded.role, email = excluded.email, phone = excluded.phone;
+end;
+$$;
+
+revoke all on function drip.add_member(bigint, uuid, text, text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.add_member(bigint, uuid, text, text, text) to drip_app;
+comment on function drip.add_member(bigint, uuid, text, text, text) is
+'Makes a profile a member of an organization (owner, admin, member, viewer) or changes the membership. Errors: PT404, PT422.';

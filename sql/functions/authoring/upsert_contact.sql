@@ -1,0 +1,28 @@
+-- requires: functions/internal/_require_organization.sql, functions/internal/_store_contact.sql
+-- Creates or changes a contact: absent key keeps, null clears, tags replaces.
+-- Locks: the contact; with an opt-out its open enrollments. Errors: PT404, PT422. A repeat changes nothing.
+create or replace function drip.upsert_contact(organization_id bigint, contact jsonb)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_problem text;
+begin
+  perform drip_core._require_organization(upsert_contact.organization_id);
+  v_problem := drip_core._check_contact(upsert_contact.contact);
+  if v_problem is not null then
+    raise exception 'invalid contact'
+      using errcode = 'PT422', detail = v_problem,
+        hint = 'Keys: external_id, email, phone, first_name, last_name, company, timezone, tags[], attributes{}, consent{}.';
+  end if;
+  return (drip_core._store_contact(upsert_contact.organization_id, upsert_contact.contact, 'upsert')).contact_id;
+end;
+$$;
+
+revoke all on function drip.upsert_contact(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.upsert_contact(bigint, jsonb) to drip_app;
+comment on function drip.upsert_contact(bigint, jsonb) is
+'Creates or changes a contact (found by external_id, else email, else phone) and returns its id; absent key keeps, null clears, tags replaces. Errors: PT404, PT422.';

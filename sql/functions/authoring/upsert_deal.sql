@@ -1,0 +1,86 @@
+-- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql
+-- Creates or changes a deal (found by external_id): absent key keeps, null clears.
+-- Locks: the deal's row. Errors: PT404 (contact), PT422. A repeat changes nothing.
+create or replace function drip.upsert_deal(organization_id bigint, deal jsonb)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_org constant bigint := upsert_deal.organization_id;
+  v_new constant jsonb := upsert_deal.deal;
+  v_now constant timestamptz := drip_core.now();
+  v_external constant text := nullif(btrim(v_new ->> 'external_id'), '');
+  v_contact bigint;
+  v_is_given boolean := false;
+  v_id bigint;
+begin
+  perform drip_core._require_organization(v_org);
+  perform drip_core._require_known_keys(v_new, array[
+    'external_id', 'contact_external_id', 'contact_id', 'name', 'stage', 'amount', 'currency'
+  ], 'deal');
+  if (v_new ->> 'amount') !~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' or (v_new ->> 'currency') !~ '^[A-Za-z]{3}$' then
+    raise exception 'invalid deal'
+      using errcode = 'PT422', detail = format('amount: %s, currency: %s', v_new ->> 'amount', v_new ->> 'currency'),
+        hint = 'An amount is a decimal number, a currency a code of three letters such as EUR.';
+  end if;
+  if (v_new ->> 'contact_id') !~ '^[0-9]{1,18}$' then
+    raise exception 'invalid deal'
+      using errcode = 'PT422', detail = format('contact_id: %s', left(v_new ->> 'contact_id', 40)), hint = 'Pass the id that drip.upsert_contact returned.';
+  end if;
+
+  if v_new ?| array['contact_id', 'contact_external_id'] then
+    select c.id
+    into v_contact
+    from drip_core.contacts as c
+    where c.organization_id = v_org
+      and case when v_new ? 'contact_id' then c.id = (v_new ->> 'contact_id')::bigint else c.external_id = btrim(v_new ->> 'contact_external_id') end;
+    v_is_given := true;
+  end if;
+  select d.id, case when v_is_given then v_contact else d.contact_id end
+  into v_id, v_contact
+  from (select) as one
+  left join drip_core.deals as d on d.organization_id = v_org and d.external_id = v_external;
+  if v_contact is null then
+    raise exception 'contact not found'
+      using errcode = 'PT404',
+        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(v_new ->> 'contact_external_id', 'null')),
+        hint = 'A deal belongs to a contact: store the contact first with drip.upsert_contact.';
+  end if;
+
+  if v_id is null then
+    insert into drip_core.deals as d (organization_id, external_id, contact_id, name, stage, amount, currency, created_at, updated_at)
+    values (
+      v_org, v_external, v_contact, v_new ->> 'name', v_new ->> 'stage', (v_new ->> 'amount')::numeric,
+      upper(v_new ->> 'currency'), v_now, v_now
+    )
+    on conflict on constraint a_deal_external_id_names_one_deal do nothing
+    returning d.id into v_id;
+    if v_id is not null then
+      return v_id;
+    end if;
+    select d.id into v_id
+    from drip_core.deals as d
+    where d.organization_id = v_org and d.external_id = v_external
+    for no key update;
+  end if;
+
+  update drip_core.deals as d
+  set
+    contact_id = v_contact,
+    name = case when v_new ? 'name' then v_new ->> 'name' else d.name end,
+    stage = case when v_new ? 'stage' then v_new ->> 'stage' else d.stage end,
+    amount = case when v_new ? 'amount' then (v_new ->> 'amount')::numeric else d.amount end,
+    currency = case when v_new ? 'currency' then upper(v_new ->> 'currency') else d.currency end,
+    updated_at = v_now
+  where d.organization_id = v_org and d.id = v_id;
+  return v_id;
+end;
+$$;
+
+revoke all on function drip.upsert_deal(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.upsert_deal(bigint, jsonb) to drip_app;
+comment on function drip.upsert_deal(bigint, jsonb) is
+'Creates or changes a deal of a contact and returns its id; absent key keeps, null clears. Errors: PT404 (contact), PT422.';

@@ -1,0 +1,114 @@
+-- owner: drip_engine
+-- requires: functions/internal/_check_messages.sql, functions/internal/_effective_limit.sql, functions/internal/_require_organization.sql, functions/internal/_require_enrollment.sql
+-- Explains one enrollment: the rules in the order in which the engine applies them, the verdict of each, and when it would
+-- send. Eligibility is judged by the function the claim itself uses.
+-- Locks: none. Errors: PT404. Harmless to repeat.
+create or replace function drip.why(organization_id bigint, enrollment_id bigint)
+returns table (rule text, verdict text, detail text)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_org constant bigint := why.organization_id;
+  v_now constant timestamptz := drip_core.now();
+  v_e drip_core.enrollments;
+  v_l record;
+  v_sequence drip.sequence_status;
+  v_step text;
+  v_reason drip.reason;
+  v_held_at timestamptz;
+  v_effect drip.reason_effect;
+  v_next timestamptz;
+  v_stopped_by text;
+begin
+  perform drip_core._require_organization(v_org);
+  perform drip_core._require_enrollment(v_org, why.enrollment_id);
+  select e.* into v_e from drip_core.enrollments as e where e.organization_id = v_org and e.id = why.enrollment_id;
+  return query select 'status', v_e.status::text, concat_ws(', ', 'since ' || v_e.status_changed_at, 'reason: ' || v_e.status_reason, v_e.status_note);
+  if v_e.status not in ('active', 'paused') then
+    return query select 'next', 'never', 'the enrollment has ended';
+    return;
+  end if;
+  if v_e.status = 'paused' then
+    v_stopped_by := 'the enrollment is paused';
+  end if;
+
+  select s.key into v_step from drip_core.steps as s where s.organization_id = v_org and s.id = v_e.step_id;
+  return query select 'step', v_step, format('attempt %s, due %s', v_e.attempt + 1, coalesce(v_e.next_step_at::text, 'not: held'));
+
+  select h.held_at into v_held_at from drip_core.held_messages as h where h.organization_id = v_org and h.enrollment_id = v_e.id;
+  if v_held_at is not null then
+    return query select 'claim', 'held', format('outcome unknown since %s; drip.resolve_unknown settles it', v_held_at);
+    v_stopped_by := coalesce(v_stopped_by, 'its outcome is unknown');
+  elsif v_e.lease_expires_at > v_now then
+    return query select 'claim', 'in_flight', format('leased until %s', v_e.lease_expires_at);
+  else
+    return query select 'claim', 'free', null::text;
+  end if;
+
+  select s.status into v_sequence from drip_core.sequences as s where s.organization_id = v_org and s.id = v_e.sequence_id;
+  return query select 'sequence', v_sequence::text, case when v_sequence <> 'active' then 'nothing is claimed for it' end;
+  if v_sequence <> 'active' then
+    v_stopped_by := coalesce(v_stopped_by, 'the sequence is ' || v_sequence);
+  end if;
+
+  select
+    a.key, l.status, l.reason, l.detail, l.next_slot_at, l.slot_reason, l.leased, a.min_gap, c.used, c.day,
+    drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, c.day) as effective_limit,
+    (c.day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at
+  into v_l
+  from drip_core.lanes as l
+  join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
+  join drip_core.organizations as o on o.id = v_org
+  cross join lateral (
+    select
+      greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, o.timezone))::date) as day,
+      case
+        when l.counter_day is null or (v_now at time zone coalesce(a.timezone, o.timezone))::date > l.counter_day then l.leased + l.held
+        else l.used
+      end as used
+  ) as c
+  where l.organization_id = v_org and l.channel_account_id = v_e.channel_account_id;
+  return query select 'lane', v_l.status::text, concat_ws(', ', v_l.key, v_l.reason::text, v_l.detail);
+  if v_l.status <> 'active' then
+    v_stopped_by := coalesce(v_stopped_by, format('the sender %s is %s', v_l.key, v_l.status));
+  end if;
+  return query select
+    'daily_limit', case when v_l.used >= v_l.effective_limit then 'waits' else 'passes' end,
+    case when v_l.effective_limit is null then 'no limit' else format('%s of %s on %s', v_l.used, v_l.effective_limit, v_l.day) end;
+  return query select
+    'pacing', case when v_l.next_slot_at > v_now then 'waits' else 'passes' end,
+    case when v_l.next_slot_at > v_now then format('%s until %s', coalesce(v_l.slot_reason, 'pacing'), v_l.next_slot_at) end;
+
+  select m.reason into v_reason from drip_core._check_messages(v_org, array[v_e.id]) as m;
+  select r.effect into v_effect from drip_core.reasons as r where r.reason = v_reason;
+  return query select 'eligibility', coalesce(v_reason::text, 'passes'), case v_effect
+    when 'ends_enrollment' then 'the enrollment would end at its next claim'
+    when 'skips_step' then 'the step would be skipped at its next claim, or the enrollment end where no later step can be delivered'
+    when 'waits' then 'the message would wait'
+  end;
+  if v_effect <> 'waits' then
+    v_stopped_by := coalesce(v_stopped_by, 'not eligible: ' || v_reason);
+  end if;
+
+  v_next := greatest(
+    v_now, v_e.next_step_at, v_l.next_slot_at,
+    case when v_l.used >= v_l.effective_limit then v_l.next_day_at end
+  );
+  if v_stopped_by is not null then
+    return query select 'next', 'never', v_stopped_by;
+  elsif v_e.lease_expires_at > v_now then
+    return query select 'next', 'now', 'it is with the runner';
+  else
+    return query select 'next', v_next::text, case when v_next > v_now then 'not before, others of the same sender may come first' else 'at the next claim of its lane' end;
+  end if;
+end;
+$$;
+
+revoke all on function drip.why(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.why(bigint, bigint) to drip_app;
+comment on function drip.why(bigint, bigint) is
+'Explains an enrollment: rule, verdict, detail in the order the engine applies them; first status, last next. Errors: PT404.';

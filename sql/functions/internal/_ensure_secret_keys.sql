@@ -1,0 +1,37 @@
+-- owner: drip_engine
+-- requires: functions/internal/_key_pad.sql
+-- Makes the link-signing key and the address-hash key where they are missing: 256 random bits each.
+-- Locks: none. Errors: none. A repeat changes nothing.
+create or replace function drip_core._ensure_secret_keys()
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_purpose text;
+  v_key bytea;
+  v_inner bytea;
+  v_outer bytea;
+begin
+  foreach v_purpose in array array['link', 'address'] loop
+    if exists (select from drip_core.secret_keys as k where k.purpose = v_purpose and k.is_current) then
+      continue;
+    end if;
+    v_key := sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'));
+    v_inner := drip_core._key_pad(v_key, 54);
+    v_outer := drip_core._key_pad(v_key, 92);
+    insert into drip_core.secret_keys (id, purpose, inner_pad, outer_pad)
+    select
+      coalesce(max(k.id), 0) + 1,
+      v_purpose,
+      v_inner,
+      v_outer
+    from drip_core.secret_keys as k;
+  end loop;
+end;
+$$;
+
+revoke all on function drip_core._ensure_secret_keys() from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._ensure_secret_keys() is 'Makes the two secret keys of the installation where they are missing.';

@@ -1,0 +1,17 @@
+-- owner: drip_engine
+-- Inserts an organization: the one row that exists before there is a caller's organization.
+-- Locks: none. Errors: those of the constraints. A repeat inserts another one.
+create or replace function drip_core._insert_organization(name text, timezone text)
+returns bigint
+language sql
+volatile
+security definer
+set search_path = ''
+begin atomic
+insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)
+returning id;
+end;
+
+revoke all on function drip_core._insert_organization(text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip_core._insert_organization(text, text) to drip_owner;
+comment on function drip_core._insert_organization(text, text) is 'Inserts an organization and returns its id.';

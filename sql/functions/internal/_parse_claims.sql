@@ -1,0 +1,35 @@
+-- owner: drip_engine
+-- requires: functions/internal/_allowed_organizations.sql
+-- Reads an array of claims; those of organizations a bound login has no part in are refused.
+-- Locks: none. Errors: PT404, PT422. Harmless to repeat.
+create or replace function drip_core._parse_claims(claims jsonb)
+returns table (organization_id bigint, enrollment_id bigint, claim_token bigint)
+language plpgsql
+stable
+rows 100
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_allowed constant bigint[] := drip_core._allowed_organizations(null);
+begin
+  if _parse_claims.claims is null or jsonb_typeof(_parse_claims.claims) <> 'array' or exists (
+    select from jsonb_array_elements(_parse_claims.claims) as c (item)
+    where jsonb_typeof(c.item) <> 'object'
+      or coalesce(c.item ->> 'organization_id', '') !~ '^[0-9]{1,18}$'
+      or coalesce(c.item ->> 'enrollment_id', '') !~ '^[0-9]{1,18}$'
+      or coalesce(c.item ->> 'claim_token', '') !~ '^[0-9]{1,18}$'
+  ) then
+    raise exception 'invalid claims'
+      using errcode = 'PT422', detail = left(coalesce(_parse_claims.claims::text, 'null'), 200),
+        hint = 'Pass an array of {organization_id, enrollment_id, claim_token}.';
+  end if;
+  return query
+  select (c.item ->> 'organization_id')::bigint, (c.item ->> 'enrollment_id')::bigint, (c.item ->> 'claim_token')::bigint
+  from jsonb_array_elements(_parse_claims.claims) as c (item)
+  where v_allowed is null or (c.item ->> 'organization_id')::bigint = any (v_allowed);
+end;
+$$;
+
+revoke all on function drip_core._parse_claims(jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._parse_claims(jsonb) is 'The claims array of drip.hand_over and drip.release as rows.';

@@ -1,0 +1,143 @@
+-- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql
+-- Stores a checked definition as a new immutable version: compiled steps and senders.
+-- Locks: none of its own; the caller holds the sequence. Errors: none for a definition that passed
+-- _check_definition. Not to be repeated: the version number must be free.
+create or replace function drip_core._publish_version(organization_id bigint, sequence_id bigint, version int, definition jsonb, content_hash bytea)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_org constant bigint := _publish_version.organization_id;
+  v_sequence constant bigint := _publish_version.sequence_id;
+  v_version constant int := _publish_version.version;
+  v_def constant jsonb := _publish_version.definition;
+  v_now constant timestamptz := drip_core.now();
+  v_profile constant uuid := drip_core.current_profile();
+  v_channels drip.channel[];
+  v_backoff interval[];
+  v_reentry jsonb := coalesce(v_def -> 'reentry', '"never"');
+  v_after interval;
+  v_step record;
+  v_fields record;
+  v_subject text;
+  v_id bigint;
+  v_root_id bigint;
+  v_root_subject text;
+  v_delay record;
+begin
+  select array_agg(c.channel order by c.first_no)
+  into v_channels
+  from (
+    select (s.step ->> 'channel')::drip.channel as channel, min(s.ordinal) as first_no
+    from jsonb_array_elements(v_def -> 'steps') with ordinality as s (step, ordinal)
+    group by 1
+  ) as c;
+
+  select coalesce(array_agg(p.elapsed + make_interval(days => p.days) order by b.ordinal), '{}')
+  into v_backoff
+  from jsonb_array_elements_text(coalesce(v_def -> 'retry' -> 'backoff', '["5 min", "10 min", "20 min"]')) with ordinality as b (delay, ordinal)
+  cross join lateral drip_core._parse_delay(b.delay) as p;
+
+  if jsonb_typeof(v_reentry) = 'object' then
+    select p.elapsed + make_interval(days => p.days) into v_after from drip_core._parse_delay(v_reentry ->> 'after') as p;
+  end if;
+
+  insert into drip_core.sequence_versions (
+    organization_id, sequence_id, version, definition, content_hash, channels, reentry, reentry_after, on_reply,
+    retry_backoff, step_count, field_paths, field_channels, published_at, published_by
+  )
+  select
+    v_org, v_sequence, v_version, v_def, _publish_version.content_hash, v_channels,
+    case when v_after is not null then 'after'::drip.reentry_policy else (v_reentry #>> '{}')::drip.reentry_policy end,
+    v_after,
+    coalesce(v_def ->> 'on_reply', 'pause')::drip.reply_policy,
+    v_backoff,
+    jsonb_array_length(v_def -> 'steps'),
+    coalesce(array_agg(f.field_path order by f.field_path, f.channel), '{}'),
+    coalesce(array_agg(f.channel order by f.field_path, f.channel), '{}'),
+    v_now, v_profile
+  from (
+    select distinct t.field_path, (s.step ->> 'channel')::drip.channel as channel
+    from jsonb_array_elements(v_def -> 'steps') as s (step)
+    cross join lateral (
+      select s.step ->> k.part as template
+      from unnest(array['subject', 'text', 'html']) as k (part)
+      union all
+      select e.value
+      from jsonb_each_text(coalesce(s.step -> 'parameters', '{}')) as e
+    ) as p
+    cross join lateral drip_core._parse_template(p.template) as t
+    where t.field_default is null and (t.field_path like 'contact.%' or t.field_path like 'deal.%')
+  ) as f;
+
+  insert into drip_core.version_senders (organization_id, sequence_id, version, channel, channel_account_id, weight)
+  select v_org, v_sequence, v_version, a.channel, a.id, coalesce((s.item ->> 'weight')::int, 1)
+  from jsonb_array_elements(coalesce(nullif(v_def -> 'senders', 'null'), '[]')) as s (item)
+  join drip_core.channel_accounts as a on a.organization_id = v_org and a.key = s.item ->> 'account'
+  where a.channel = any (v_channels);
+
+  for v_step in
+    select s.step, s.ordinal::int as step_no, (s.step ->> 'channel')::drip.channel as channel
+    from jsonb_array_elements(v_def -> 'steps') with ordinality as s (step, ordinal)
+    order by s.ordinal
+  loop
+    v_subject := v_step.step ->> 'subject';
+    if coalesce((v_step.step ->> 'thread')::boolean, false) then
+      v_subject := 'Re: ' || v_root_subject;
+    elsif v_step.channel = 'email' then
+      v_root_id := null;
+      v_root_subject := v_subject;
+    end if;
+
+    select coalesce(array_agg(f.field_path order by f.first_no), '{}') as paths, coalesce(array_agg(f.field_default order by f.first_no), '{}') as defaults
+    into v_fields
+    from (
+      select t.field_path, t.field_default, min(p.part_no * 100000 + t.ordinal) as first_no
+      from (
+        select k.part_no, case k.part when 'subject' then v_subject else v_step.step ->> k.part end as template
+        from unnest(array['subject', 'text', 'html']) with ordinality as k (part, part_no)
+        union all
+        select 3 + row_number() over (order by e.key), e.value
+        from jsonb_each_text(coalesce(v_step.step -> 'parameters', '{}')) as e
+      ) as p
+      cross join lateral rows from (drip_core._parse_template(p.template)) with ordinality as t (literal, field_path, field_default, problem, ordinal)
+      where t.field_path is not null
+      group by t.field_path, t.field_default
+    ) as f;
+
+    select p.elapsed, p.days into v_delay from drip_core._parse_delay(v_step.step ->> 'delay') as p;
+
+    insert into drip_core.steps (
+      organization_id, sequence_id, version, step_no, key, channel, channel_no, delay_elapsed, delay_days,
+      thread_root_id, subject_format, text_format, html_format, template, field_paths, field_defaults
+    )
+    values (
+      v_org, v_sequence, v_version, v_step.step_no, v_step.step ->> 'key', v_step.channel, array_position(v_channels, v_step.channel),
+      v_delay.elapsed, v_delay.days,
+      case when coalesce((v_step.step ->> 'thread')::boolean, false) then v_root_id end,
+      drip_core._compile_template(v_subject, v_fields.paths, v_fields.defaults, 2),
+      drip_core._compile_template(v_step.step ->> 'text', v_fields.paths, v_fields.defaults, 0),
+      drip_core._compile_template(v_step.step ->> 'html', v_fields.paths, v_fields.defaults, 1),
+      case when v_step.channel = 'whatsapp_cloud' then jsonb_build_object(
+        'name', v_step.step ->> 'template',
+        'language', coalesce(v_step.step ->> 'language', 'en'),
+        'parameters', (
+          select coalesce(jsonb_object_agg(e.key, drip_core._compile_template(e.value, v_fields.paths, v_fields.defaults, 2)), '{}')
+          from jsonb_each_text(coalesce(v_step.step -> 'parameters', '{}')) as e
+        )
+      ) end,
+      v_fields.paths, v_fields.defaults
+    )
+    returning id into v_id;
+
+    if v_step.channel = 'email' and v_root_id is null then
+      v_root_id := v_id;
+    end if;
+  end loop;
+end;
+$$;
+
+revoke all on function drip_core._publish_version(bigint, bigint, int, jsonb, bytea) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._publish_version(bigint, bigint, int, jsonb, bytea) is 'Stores a checked definition as an immutable version with compiled steps and senders.';

@@ -1,0 +1,67 @@
+-- owner: drip_engine
+-- requires: functions/internal/_plan_step.sql, functions/internal/_insert_wakeups.sql
+-- What becomes of due messages that must not go out, as the reason says: the enrollment ends; or the step is skipped
+-- while a later one can still be delivered, else the enrollment ends; or the message waits a quarter of an hour.
+-- Every row leaves the due set. The caller holds the enrollments. Locks: none. Errors: none. Not to be repeated.
+create or replace function drip_core._refuse_messages(organization_id bigint, enrollment_ids bigint[], reasons drip.reason[])
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_org constant bigint := _refuse_messages.organization_id;
+  v_now constant timestamptz := drip_core.now();
+  v_row record;
+begin
+  for v_row in
+    select
+      e.id, e.contact_id, e.sequence_id, e.version, e.step_id, e.channel_account_id, s.channel, i.reason, r.effect, r.ends_as,
+      n.id as next_id,
+      e.sender_ids[n.channel_no] as next_account_id,
+      drip_core._plan_step(v_now, n.delay_elapsed, n.delay_days, o.timezone) as next_at
+    from unnest(_refuse_messages.enrollment_ids, _refuse_messages.reasons) as i (id, reason)
+    join drip_core.reasons as r on r.reason = i.reason
+    join drip_core.enrollments as e on e.organization_id = v_org and e.id = i.id
+    join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
+    join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
+    join drip_core.organizations as o on o.id = v_org
+    left join drip_core.steps as n
+      on r.effect = 'skips_step'
+      and n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
+      and exists (
+        select from drip_core.steps as f
+        where f.organization_id = v_org and f.sequence_id = s.sequence_id and f.version = s.version and f.step_no > s.step_no
+          and case f.channel when 'email' then c.email else c.phone end is not null
+      )
+    order by e.id
+  loop
+    if v_row.effect = 'waits' then
+      update drip_core.enrollments as e
+      set next_step_at = v_now + interval '15 minutes'
+      where e.organization_id = v_org and e.id = v_row.id;
+    elsif v_row.next_id is not null then
+      insert into drip_core.events (
+        organization_id, occurred_at, recorded_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel, channel_account_id
+      )
+      values (
+        v_org, v_now, v_now, 'skipped', v_row.reason, v_row.id, v_row.contact_id, v_row.sequence_id, v_row.version, v_row.step_id,
+        v_row.channel, v_row.channel_account_id
+      );
+      update drip_core.enrollments as e
+      set step_id = v_row.next_id, channel_account_id = v_row.next_account_id, next_step_at = v_row.next_at, attempt = 0
+      where e.organization_id = v_org and e.id = v_row.id;
+      perform drip_core._insert_wakeups(v_org, array[v_row.next_account_id], v_row.sequence_id, v_row.next_at);
+    else
+      update drip_core.enrollments as e
+      set status = v_row.ends_as, status_reason = v_row.reason, status_note = null, status_changed_at = v_now, next_step_at = null
+      where e.organization_id = v_org and e.id = v_row.id;
+    end if;
+  end loop;
+end;
+$$;
+
+revoke all on function drip_core._refuse_messages(bigint, bigint[], drip.reason[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._refuse_messages(bigint, bigint[], drip.reason[]) is
+'Ends, skips or defers due messages that must not go out, as their reasons say.';

@@ -1,0 +1,34 @@
+-- owner: drip_engine
+-- requires: functions/internal/_allowed_organizations.sql
+-- Refuses a lane that there is not, or that the caller has no part in: members of drip_runner (and the operator) may
+-- steer every lane their login is not kept from, anybody else only those of its organization.
+-- Locks: none. Errors: PT404. Harmless to repeat.
+create or replace function drip_core._require_lane(organization_id bigint, channel_account_id bigint)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if _require_lane.organization_id is null then
+    raise exception 'organization not found'
+      using errcode = 'PT404', detail = 'organization_id: null', hint = 'Name the organization of the sender.';
+  end if;
+  if pg_has_role(session_user, 'drip_runner', 'member') then
+    perform drip_core._allowed_organizations(_require_lane.organization_id);
+  else
+    perform drip_core._require_organization(_require_lane.organization_id);
+  end if;
+  if not exists (
+    select from drip_core.lanes as l
+    where l.organization_id = _require_lane.organization_id and l.channel_account_id = _require_lane.channel_account_id
+  ) then
+    raise exception 'channel account not found'
+      using errcode = 'PT404', detail = format('channel_account_id: %s', coalesce(_require_lane.channel_account_id::text, 'null')),
+        hint = 'drip.list_channel_accounts shows the senders there are.';
+  end if;
+end;
+$$;
+
+revoke all on function drip_core._require_lane(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._require_lane(bigint, bigint) is 'Raises PT404 for a lane that there is not or that the caller has no part in.';

@@ -1,0 +1,90 @@
+-- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql
+-- Stores one checked contact: found by external_id, else by email, else by phone; an absent key keeps, null clears,
+-- tags replaces. The caller has checked the organization.
+-- Locks: where no external_id is given, an advisory lock on the address until the end of the transaction (two imports of
+-- one person become one contact); then the contact's row. Errors: those of the constraints. A repeat changes nothing.
+create or replace function drip_core._store_contact(organization_id bigint, contact jsonb, source text, out contact_id bigint, out outcome text)
+returns record
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_org constant bigint := _store_contact.organization_id;
+  v_new constant jsonb := _store_contact.contact;
+  v_now constant timestamptz := drip_core.now();
+  v_external constant text := btrim(v_new ->> 'external_id');
+  v_email constant text := nullif(btrim(v_new ->> 'email'), '');
+  v_phone constant text := nullif(drip_core._normalise_phone(v_new ->> 'phone'), '');
+  v_email_hash constant bytea := drip_core._hash_address('email', v_email);
+  v_phone_hash constant bytea := drip_core._hash_address('whatsapp_cloud', v_phone);
+begin
+  if v_external is null then
+    perform pg_advisory_xact_lock(hashtextextended(encode(coalesce(v_email_hash, v_phone_hash), 'hex'), v_org));
+    select c.id into contact_id
+    from drip_core.contacts as c
+    where c.organization_id = v_org
+      and case when v_email_hash is not null then c.email_hash = v_email_hash else c.phone_hash = v_phone_hash end
+    order by c.id
+    limit 1
+    for no key update;
+  else
+    insert into drip_core.contacts (organization_id, external_id, created_at, updated_at)
+    values (v_org, v_external, v_now, v_now)
+    on conflict on constraint an_external_id_names_one_contact do nothing
+    returning id into contact_id;
+    if contact_id is not null then
+      outcome := 'created';
+    else
+      select c.id into contact_id
+      from drip_core.contacts as c
+      where c.organization_id = v_org and c.external_id = v_external
+      for no key update;
+    end if;
+  end if;
+
+  if contact_id is null then
+    insert into drip_core.contacts (organization_id, created_at, updated_at)
+    values (v_org, v_now, v_now)
+    returning id into contact_id;
+    outcome := 'created';
+  end if;
+
+  update drip_core.contacts as c
+  set
+    email = case when v_new ? 'email' then v_email else c.email end,
+    email_hash = case when v_new ? 'email' then v_email_hash else c.email_hash end,
+    phone = case when v_new ? 'phone' then v_phone else c.phone end,
+    phone_hash = case when v_new ? 'phone' then v_phone_hash else c.phone_hash end,
+    first_name = case when v_new ? 'first_name' then nullif(btrim(v_new ->> 'first_name'), '') else c.first_name end,
+    last_name = case when v_new ? 'last_name' then nullif(btrim(v_new ->> 'last_name'), '') else c.last_name end,
+    company = case when v_new ? 'company' then nullif(btrim(v_new ->> 'company'), '') else c.company end,
+    timezone = case when v_new ? 'timezone' then nullif(btrim(v_new ->> 'timezone'), '') else c.timezone end,
+    attributes = case
+      when not v_new ? 'attributes' then c.attributes
+      when v_new -> 'attributes' = 'null' then '{}'
+      else jsonb_strip_nulls(c.attributes || (v_new -> 'attributes'))
+    end,
+    updated_at = v_now
+  where c.organization_id = v_org and c.id = contact_id;
+
+  if v_new ? 'tags' then
+    delete from drip_core.contact_tags as t
+    where t.organization_id = v_org and t.contact_id = _store_contact.contact_id
+      and t.tag <> all (array(select btrim(n.tag) from jsonb_array_elements_text(coalesce(nullif(v_new -> 'tags', 'null'), '[]')) as n (tag)));
+    insert into drip_core.contact_tags (organization_id, contact_id, tag, created_at)
+    select distinct v_org, _store_contact.contact_id, btrim(n.tag), v_now
+    from jsonb_array_elements_text(coalesce(nullif(v_new -> 'tags', 'null'), '[]')) as n (tag)
+    on conflict do nothing;
+  end if;
+
+  perform drip_core._record_consent(v_org, _store_contact.contact_id, c.key::drip.channel, c.value::drip.consent_state, _store_contact.source)
+  from jsonb_each_text(coalesce(nullif(v_new -> 'consent', 'null'), '{}')) as c
+  order by c.key;
+
+  outcome := coalesce(outcome, 'updated');
+end;
+$$;
+
+revoke all on function drip_core._store_contact(bigint, jsonb, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._store_contact(bigint, jsonb, text) is 'Stores one checked contact; returns its id and created or updated.';

@@ -1,0 +1,23 @@
+-- The profile of the caller: the `sub` of request.jwt.claims; null for services. Reads no table.
+-- Locks: none. Errors: PT422 for claims that are no JSON object or a sub that is no uuid. Harmless to repeat.
+create or replace function drip_core.current_profile()
+returns uuid
+language plpgsql
+stable
+parallel safe
+set search_path = ''
+as $$
+declare
+  v_claims text := nullif(current_setting('request.jwt.claims', true), '');
+begin
+  return case when v_claims is not null then (v_claims::jsonb ->> 'sub')::uuid end;
+exception
+  when invalid_text_representation then
+    raise exception 'the setting request.jwt.claims cannot be read'
+      using errcode = 'PT422', hint = 'It must be a JSON object whose "sub" is the uuid of a profile.';
+end;
+$$;
+
+revoke all on function drip_core.current_profile() from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip_core.current_profile() to drip_engine;
+comment on function drip_core.current_profile() is 'The profile of the caller, from the sub of request.jwt.claims; null for services.';

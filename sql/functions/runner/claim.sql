@@ -1,0 +1,361 @@
+-- owner: drip_engine
+-- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_message.sql
+-- Claims up to batch_size due messages, ready to be sent, each under a lease and a fencing token.
+-- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
+-- visited lane gives its turn to its open queues one after the other. What became ineligible since it was enrolled ends
+-- here with its reason and is not returned.
+-- Locks: lanes, then enrollments, then queues, each with skip locked: a claim waits for nobody. It may return nothing
+-- while a rival holds the lane; drip.next_due_at says whether to call again.
+-- Errors: PT404, PT422. A repeat claims the next messages.
+create or replace function drip.claim(
+  batch_size int default 100, lease interval default '5 minutes', runner text default null, organization_id bigint default null
+)
+returns setof drip.claimed_message
+language plpgsql
+volatile
+security definer
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  v_now constant timestamptz := drip_core.now();
+  v_expires constant timestamptz := v_now + claim.lease;
+  v_probe_at constant timestamptz := v_now + interval '60 seconds';
+  v_recheck_at constant timestamptz := v_now + interval '5 minutes';
+  v_token bigint;
+  v_allowed bigint[];
+  v_ready_orgs bigint[];
+  v_ready_lanes bigint[];
+  v_lane_count int;
+  v_left int := claim.batch_size;
+  v_share int;
+  v_org bigint;
+  v_lane record;
+  v_queue record;
+  v_day date;
+  v_limit int;
+  v_room int;
+  v_count int;
+  v_pass_count int;
+  v_due timestamptz;
+  v_due_id bigint;
+  v_ids bigint[];
+  v_batch bigint[];
+  v_position int;
+  v_queues_left int;
+  v_expired record;
+  v_woken record;
+  -- queues of the lane at hand
+  v_q_sequence bigint[];
+  v_q_from timestamptz[];
+  v_q_from_id bigint[];
+  v_q_recheck timestamptz[];
+  v_q_done boolean[];
+  v_q_served boolean[];
+  -- of the organization at hand
+  v_taken bigint[];
+  v_l_id bigint[];
+  v_l_day date[];
+  v_l_used int[];
+  v_l_released int[];
+  v_l_held int[];
+  v_l_gap boolean[];
+  v_l_slot timestamptz[];
+  v_ok_ids bigint[];
+  v_ok_lanes bigint[];
+  v_ok_steps bigint[];
+  v_ok_values jsonb[];
+  v_bad_ids bigint[];
+  v_bad_reasons drip.reason[];
+  v_key record;
+begin
+  if claim.batch_size is null or claim.batch_size not between 1 and 10000 then
+    raise exception 'invalid batch size'
+      using errcode = 'PT422', detail = format('batch_size: %s', coalesce(claim.batch_size::text, 'null')), hint = 'Use 1 to 10000; 100 to 500 is sensible.';
+  end if;
+  if claim.lease is null or claim.lease < interval '1 second' or claim.lease > interval '1 day' then
+    raise exception 'invalid lease'
+      using errcode = 'PT422', detail = format('lease: %s', coalesce(claim.lease::text, 'null')), hint = 'Use one second to one day; longer than a provider call may take.';
+  end if;
+  v_allowed := drip_core._allowed_organizations(claim.organization_id);
+
+  select array_agg(r.organization_id), array_agg(r.channel_account_id), count(*)
+  into v_ready_orgs, v_ready_lanes, v_lane_count
+  from drip_core._ready_lanes(v_allowed, v_now, least(claim.batch_size, 200)) as r;
+  if v_lane_count = 0 then
+    return;
+  end if;
+  v_share := ceil(claim.batch_size::numeric / v_lane_count);
+  select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
+
+  for v_org in
+    select o.id from unnest(v_ready_orgs) with ordinality as o (id, ordinal) group by o.id order by min(o.ordinal)
+  loop
+    exit when v_left <= 0;
+    v_taken := '{}';
+    v_l_id := '{}';
+    v_l_day := '{}';
+    v_l_used := '{}';
+    v_l_released := '{}';
+    v_l_held := '{}';
+    v_l_gap := '{}';
+    v_l_slot := '{}';
+
+    for v_lane in
+      select
+        l.channel_account_id as id, l.status, l.next_slot_at, l.counter_day, l.used, l.leased, l.held, l.first_claim_day,
+        a.daily_limit, a.ramp_start, a.ramp_increment, a.min_gap, a.max_gap,
+        coalesce(a.timezone, o.timezone) as timezone
+      from drip_core.lanes as l
+      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
+      join drip_core.organizations as o on o.id = v_org
+      where l.organization_id = v_org
+        and l.channel_account_id = any (array(
+          select r.lane from unnest(v_ready_orgs, v_ready_lanes) as r (org, lane) where r.org = v_org
+        ))
+      order by l.channel_account_id
+      for no key update of l skip locked
+    loop
+      exit when v_left <= 0;
+      -- a new local day starts with what is still unsettled; the day never goes back
+      v_day := (v_now at time zone v_lane.timezone)::date;
+      if v_lane.counter_day is null or v_day > v_lane.counter_day then
+        v_lane.counter_day := v_day;
+        v_lane.used := v_lane.leased + v_lane.held;
+      end if;
+
+      -- the queues that may have work, in the order of their turn
+      v_q_sequence := '{}';
+      v_q_from := '{}';
+      v_q_from_id := '{}';
+      v_q_recheck := '{}';
+      v_expired := row(0, 0);
+      v_l_released := array_append(v_l_released, 0);
+      v_l_held := array_append(v_l_held, 0);
+      v_l_id := array_append(v_l_id, v_lane.id);
+      v_position := cardinality(v_l_id);
+      for v_queue in
+        select q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at
+        from drip_core.queues as q
+        where q.organization_id = v_org and q.channel_account_id = v_lane.id
+          and ((q.is_open and (q.due_from <= v_now or q.recheck_at <= v_now)) or exists (
+            select from drip_core.wakeups as w
+            where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
+          ))
+        order by q.served_at, q.sequence_id
+        limit greatest(v_left, 10)
+        for no key update skip locked
+      loop
+        -- news of earlier work
+        with gone as (
+          delete from drip_core.wakeups as w
+          where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = v_queue.sequence_id
+          returning w.due_at
+        )
+
+        select min(gone.due_at) as due_at into v_woken from gone;
+        if v_woken.due_at < v_queue.due_from or (v_woken.due_at = v_queue.due_from) then
+          v_queue.due_from := v_woken.due_at;
+          v_queue.due_from_id := 0;
+        end if;
+        if v_queue.recheck_at <= v_now then
+          select x.released, x.held, x.next_expiry
+          into v_expired
+          from drip_core._expire_leases(v_org, v_lane.id, v_queue.sequence_id, v_now) as x;
+          v_l_released[v_position] := v_l_released[v_position] + v_expired.released;
+          v_l_held[v_position] := v_l_held[v_position] + v_expired.held;
+          v_lane.used := v_lane.used - v_expired.released;
+          v_lane.leased := v_lane.leased - v_expired.released - v_expired.held;
+          if v_lane.min_gap is not null and v_expired.released + v_expired.held > 0 then
+            -- it may have left at the last moment of its lease: the gap starts anew
+            v_lane.next_slot_at := greatest(v_lane.next_slot_at, v_now + v_lane.min_gap + random() * (v_lane.max_gap - v_lane.min_gap));
+          end if;
+          v_queue.due_from := '-infinity';
+          v_queue.due_from_id := 0;
+          v_queue.recheck_at := least(v_recheck_at, v_expired.next_expiry);
+        end if;
+        if v_queue.is_open then
+          v_q_sequence := array_append(v_q_sequence, v_queue.sequence_id);
+          v_q_from := array_append(v_q_from, v_queue.due_from);
+          v_q_from_id := array_append(v_q_from_id, v_queue.due_from_id);
+          v_q_recheck := array_append(v_q_recheck, v_queue.recheck_at);
+        else
+          update drip_core.queues as q
+          set due_from = v_queue.due_from, due_from_id = v_queue.due_from_id, recheck_at = v_queue.recheck_at
+          where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = v_queue.sequence_id;
+        end if;
+      end loop;
+
+      -- how much the lane may take now
+      v_limit := drip_core._effective_limit(
+        v_lane.daily_limit, v_lane.ramp_start, v_lane.ramp_increment, v_lane.first_claim_day, v_lane.counter_day);
+      v_room := case
+        when v_lane.status <> 'active' or v_lane.next_slot_at > v_now then 0
+        when v_lane.min_gap is not null then least(1 - v_lane.leased, coalesce(v_limit - v_lane.used, 1))
+        else least(v_share, v_left, coalesce(v_limit - v_lane.used, v_left))
+      end;
+
+      v_queues_left := cardinality(v_q_sequence);
+      v_q_done := array_fill(false, array[v_queues_left]);
+      v_q_served := array_fill(false, array[v_queues_left]);
+      v_ids := '{}';
+      -- round-robin: an equal share for each queue, then what is left for those that have more
+      while v_room > 0 and v_queues_left > 0 loop
+        v_pass_count := v_queues_left;
+        for v_i in 1 .. cardinality(v_q_sequence) loop
+          continue when v_q_done[v_i];
+          exit when v_room <= 0;
+          v_count := ceil(v_room::numeric / v_pass_count);
+          v_pass_count := greatest(v_pass_count - 1, 1);
+          select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0)
+          into v_batch, v_due, v_due_id
+          from (
+            select e.id, e.next_step_at, max(e.next_step_at) over () as last_at
+            from (
+              select c.id, c.next_step_at
+              from drip_core.enrollments as c
+              where c.organization_id = v_org
+                and c.channel_account_id = v_lane.id
+                and c.sequence_id = v_q_sequence[v_i]
+                and c.status = 'active'
+                and c.next_step_at <= v_now
+                and (c.next_step_at, c.id) >= (v_q_from[v_i], v_q_from_id[v_i])
+                and c.claim_token is null
+              order by c.next_step_at, c.id
+              limit v_count
+              for no key update skip locked
+            ) as e
+          ) as t;
+          v_q_served[v_i] := true;
+          v_ids := v_ids || v_batch;
+          v_room := v_room - cardinality(v_batch);
+          if cardinality(v_batch) = v_count then
+            v_q_from[v_i] := v_due;
+            v_q_from_id[v_i] := v_due_id + 1;
+          else
+            -- drained: the next one due, but no later than the next probe, for what no snapshot of ours could see
+            select coalesce(min(n.next_step_at), 'infinity')
+            into v_due
+            from (
+              select c.next_step_at
+              from drip_core.enrollments as c
+              where c.organization_id = v_org
+                and c.channel_account_id = v_lane.id
+                and c.sequence_id = v_q_sequence[v_i]
+                and c.status = 'active'
+                and c.next_step_at > v_now
+              order by c.next_step_at, c.id
+              limit 1
+            ) as n;
+            v_q_from[v_i] := least(v_due, v_probe_at);
+            v_q_from_id[v_i] := 0;
+            v_q_done[v_i] := true;
+            v_queues_left := v_queues_left - 1;
+          end if;
+        end loop;
+      end loop;
+
+      v_left := v_left - cardinality(v_ids);
+      v_taken := v_taken || v_ids;
+      v_l_day := array_append(v_l_day, v_lane.counter_day);
+      v_l_used := array_append(v_l_used, v_lane.used);
+      v_l_gap := array_append(v_l_gap, v_lane.min_gap is not null);
+      v_l_slot := array_append(v_l_slot, v_lane.next_slot_at);
+
+      update drip_core.queues as q
+      set
+        due_from = u.due_from,
+        due_from_id = u.due_from_id,
+        recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
+        served_at = case when u.was_served then v_now else q.served_at end
+      from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_served) as u (sequence_id, due_from, due_from_id, recheck_at, was_served)
+      where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
+    end loop;
+    continue when cardinality(v_l_id) = 0;
+
+    -- eligibility at this very moment
+    v_ok_ids := '{}';
+    v_ok_lanes := '{}';
+    if cardinality(v_taken) > 0 then
+      select
+        coalesce(array_agg(m.enrollment_id) filter (where m.reason is null), '{}'),
+        coalesce(array_agg(m.channel_account_id) filter (where m.reason is null), '{}'),
+        coalesce(array_agg(m.step_id) filter (where m.reason is null), '{}'),
+        coalesce(array_agg(m.merge_values) filter (where m.reason is null), '{}'),
+        array_agg(m.enrollment_id) filter (where m.reason is not null),
+        array_agg(m.reason) filter (where m.reason is not null)
+      into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_values, v_bad_ids, v_bad_reasons
+      from drip_core._check_messages(v_org, v_taken) as m;
+      if v_bad_ids is not null then
+        perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons);
+        v_left := v_left + cardinality(v_bad_ids);
+      end if;
+    end if;
+
+    if cardinality(v_ok_ids) > 0 then
+      v_token := nextval('drip_core.claim_tokens');
+      update drip_core.enrollments as e
+      set claim_token = v_token, lease_expires_at = v_expires, handed_over_at = null, merge_values = u.merge_values
+      from unnest(v_ok_ids, v_ok_values) as u (id, merge_values)
+      where e.organization_id = v_org and e.id = u.id;
+    end if;
+
+    update drip_core.lanes as l
+    set
+      counter_day = u.counter_day,
+      used = u.used + u.claimed,
+      leased = l.leased - u.released - u.held + u.claimed,
+      held = l.held + u.held,
+      first_claim_day = coalesce(l.first_claim_day, case when u.claimed > 0 then u.counter_day end),
+      last_claimed_at = case when u.claimed > 0 then v_now else l.last_claimed_at end,
+      last_runner = case when u.claimed > 0 then claim.runner else l.last_runner end,
+      next_slot_at = u.next_slot_at,
+      ready_at = greatest(
+        u.next_slot_at,
+        case when u.has_gap and l.leased - u.released - u.held + u.claimed > 0 then v_expires end,
+        case when u.used + u.claimed >= u.effective_limit then u.next_day_at end,
+        u.work_at,
+        v_now
+      )
+    from (
+      select
+        x.id, x.counter_day, x.used, x.released, x.held, x.has_gap, x.next_slot_at,
+        (select count(*) from unnest(v_ok_lanes) as k (id) where k.id = x.id)::int as claimed,
+        drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, n.first_claim_day, x.counter_day) as effective_limit,
+        (x.counter_day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at,
+        (
+          select coalesce(least(min(q.due_from), min(q.recheck_at)), v_recheck_at)
+          from drip_core.queues as q
+          where q.organization_id = v_org and q.channel_account_id = x.id and q.is_open
+        ) as work_at
+      from unnest(v_l_id, v_l_day, v_l_used, v_l_released, v_l_held, v_l_gap, v_l_slot)
+        as x (id, counter_day, used, released, held, has_gap, next_slot_at)
+      join drip_core.lanes as n on n.organization_id = v_org and n.channel_account_id = x.id
+      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = x.id
+      join drip_core.organizations as o on o.id = v_org
+    ) as u
+    where l.organization_id = v_org and l.channel_account_id = u.id;
+
+    if cardinality(v_ok_ids) > 0 then
+      return query
+      select
+        v_org, u.id, v_token, r.message_token, r.link_token, s.channel, a.id, a.provider, a.config, a.secret_ref,
+        r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
+        e.attempt + 1, false, sq.key, s.key, v_expires
+      from unnest(v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_values) with ordinality as u (id, lane, step, merge_values, ordinal)
+      join drip_core.steps as s on s.organization_id = v_org and s.id = u.step
+      join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = s.sequence_id
+      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = u.lane
+      join drip_core.enrollments as e on e.organization_id = v_org and e.id = u.id
+      cross join lateral drip_core._render_message(s, u.id, u.merge_values, v_key.inner_pad, v_key.outer_pad) as r
+      order by u.ordinal;
+    end if;
+  end loop;
+end;
+$$;
+
+revoke all on function drip.claim(int, interval, text, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.claim(int, interval, text, bigint) to drip_runner;
+comment on function drip.claim(int, interval, text, bigint) is
+'Claims up to batch_size due messages, rendered and ready to send, each under a lease (fenced by claim_token). May return none while a rival holds the lane. Errors: PT404, PT422.';

@@ -1,0 +1,102 @@
+-- Who may touch which table: a decision for each, or this file fails. Row-level security is enabled and forced everywhere.
+--   tenant   rows of one organization: the API's owner works on the caller's organization only, the engine on all
+--   global   people, shared by organizations: the engine only
+--   engine   the engine only
+--   lookup   the same for everybody: read by both owners
+--   ledger   the migrator's
+-- Reporting views read as their caller, so drip_analyst has select on exactly the columns they read, without addresses.
+-- Locks: access exclusive on a table only where its security has to be changed.
+do $$
+declare
+  v_row record;
+  v_missing text;
+  v_policy text;
+begin
+  create temporary table pg_temp.decisions (name text, kind text, column_name text default 'organization_id') on commit drop;
+  insert into pg_temp.decisions (name, kind) values
+  ('contacts', 'tenant'), ('contact_tags', 'tenant'), ('deals', 'tenant'), ('consent_ledger', 'tenant'), ('suppressions', 'tenant'),
+  ('channel_accounts', 'tenant'), ('lanes', 'tenant'), ('whatsapp_templates', 'tenant'), ('sequences', 'tenant'),
+  ('sequence_versions', 'tenant'), ('steps', 'tenant'), ('version_senders', 'tenant'), ('queues', 'tenant'), ('wakeups', 'tenant'),
+  ('enrollments', 'tenant'), ('messages', 'tenant'), ('held_messages', 'tenant'), ('detached_claims', 'tenant'),
+  ('late_results', 'tenant'), ('events', 'tenant'), ('members', 'tenant'),
+  ('profiles', 'global'), ('login_organizations', 'engine'), ('secret_keys', 'engine'),
+  ('reasons', 'lookup'), ('status_transitions', 'lookup'), ('timezones', 'lookup'),
+  ('migrations', 'ledger'), ('migration_state', 'ledger');
+  insert into pg_temp.decisions (name, kind, column_name) values ('organizations', 'tenant', 'id');
+
+  select string_agg(c.relname, ', ' order by c.relname)
+  into v_missing
+  from pg_catalog.pg_class as c
+  where c.relnamespace = 'drip_core'::regnamespace
+    and c.relkind in ('r', 'p')
+    and not c.relispartition
+    and not exists (select from pg_temp.decisions as d where d.name = c.relname);
+  if v_missing is not null then
+    raise exception 'tables without a decision on who may touch them: %', v_missing
+      using hint = 'List them in sql/grants/tables.sql.';
+  end if;
+
+  for v_row in
+    select c.oid::regclass as name, c.relname, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, d.kind, d.column_name
+    from pg_catalog.pg_class as c
+    left join pg_temp.decisions as d on d.name = c.relname
+    where c.relnamespace = 'drip_core'::regnamespace and c.relkind in ('r', 'p')
+  loop
+    if not v_row.relrowsecurity or not v_row.relforcerowsecurity then
+      execute format('alter table %s enable row level security', v_row.name);
+      execute format('alter table %s force row level security', v_row.name);
+    end if;
+    execute format('revoke all on %s from public, drip_app, drip_runner, drip_public, drip_analyst, drip_simulator', v_row.name);
+    -- a partition is reached through its parent only
+    continue when v_row.relispartition;
+
+    if v_row.kind in ('tenant', 'global', 'engine', 'lookup') then
+      execute format('grant select, insert, update, delete on %s to drip_engine', v_row.name);
+      if not exists (select from pg_catalog.pg_policy as p where p.polrelid = v_row.name and p.polname = 'the_engine_works_for_all') then
+        execute format('create policy the_engine_works_for_all on %s to drip_engine using (true) with check (true)', v_row.name);
+      end if;
+    end if;
+    v_policy := case v_row.kind
+      when 'tenant' then format(
+        'create policy own_organization_only on %1$s to drip_owner, drip_analyst using (%2$I = (select drip_core.current_organization())) with check (%2$I = (select drip_core.current_organization()))',
+        v_row.name, v_row.column_name)
+      when 'lookup' then format('create policy everybody_reads on %s for select to drip_owner, drip_analyst using (true)', v_row.name)
+    end;
+    if v_policy is not null and not exists (
+      select from pg_catalog.pg_policy as p
+      where p.polrelid = v_row.name and p.polname in ('own_organization_only', 'everybody_reads')
+    ) then
+      execute v_policy;
+    end if;
+  end loop;
+end;
+$$;
+
+revoke all on all sequences in schema drip_core from public, drip_app, drip_runner, drip_public, drip_analyst, drip_simulator;
+grant usage on all sequences in schema drip_core to drip_engine;
+
+grant select (id, name, timezone) on drip_core.organizations to drip_analyst;
+grant select (organization_id, id, key, name, status, current_version) on drip_core.sequences to drip_analyst;
+grant select (organization_id, sequence_id, version, step_count, published_at) on drip_core.sequence_versions to drip_analyst;
+grant select (organization_id, id, sequence_id, version, step_no, key, channel) on drip_core.steps to drip_analyst;
+grant select (
+  organization_id, id, key, channel, daily_limit, ramp_start, ramp_increment, min_gap, max_gap, timezone
+) on drip_core.channel_accounts to drip_analyst;
+grant select (
+  organization_id, channel_account_id, status, reason, detail, next_slot_at, slot_reason, counter_day, used, leased, held, first_claim_day
+) on drip_core.lanes to drip_analyst;
+grant select (
+  organization_id, id, sequence_id, version, contact_id, entry_no, status, status_reason, step_id, channel_account_id, next_step_at,
+  lease_expires_at, enrolled_at
+) on drip_core.enrollments to drip_analyst;
+grant select (
+  organization_id, enrollment_id, step_id, sequence_id, version, channel, channel_account_id, status, reason, settled_at
+) on drip_core.messages to drip_analyst;
+grant select (
+  organization_id, enrollment_id, step_id, channel_account_id, claim_token, handed_over_at, held_at, error_code
+) on drip_core.held_messages to drip_analyst;
+grant select (
+  organization_id, id, recorded_at, occurred_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel,
+  channel_account_id, is_machine, is_test
+) on drip_core.events to drip_analyst;
+grant execute on function drip_core.now() to drip_analyst, drip_engine;

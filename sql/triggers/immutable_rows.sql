@@ -1,0 +1,40 @@
+-- Rows that are written once: published versions with their steps and senders, the consent ledger, the history.
+create or replace function drip_core._refuse_change()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception '% rows are written once', tg_table_name
+    using errcode = 'PT409', detail = format('%s on %I.%I', tg_op, tg_table_schema, tg_table_name),
+      hint = 'Publish a new version, or record a new fact.';
+end;
+$$;
+
+create or replace trigger versions_are_immutable
+before update or delete or truncate on drip_core.sequence_versions
+for each statement execute function drip_core._refuse_change();
+
+create or replace trigger steps_are_immutable
+before update or delete or truncate on drip_core.steps
+for each statement execute function drip_core._refuse_change();
+
+create or replace trigger version_senders_are_immutable
+before update or delete or truncate on drip_core.version_senders
+for each statement execute function drip_core._refuse_change();
+
+create or replace trigger consent_is_append_only
+before update or delete or truncate on drip_core.consent_ledger
+for each statement execute function drip_core._refuse_change();
+
+create or replace trigger events_are_append_only
+before update or delete or truncate on drip_core.events
+for each statement execute function drip_core._refuse_change();
+
+revoke all on function drip_core._refuse_change() from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._refuse_change() is 'Trigger: refuses to change rows that are written once.';
+comment on trigger versions_are_immutable on drip_core.sequence_versions is 'A published version never changes.';
+comment on trigger steps_are_immutable on drip_core.steps is 'A published step never changes.';
+comment on trigger version_senders_are_immutable on drip_core.version_senders is 'The senders of a published version never change.';
+comment on trigger consent_is_append_only on drip_core.consent_ledger is 'What was said of consent stays recorded.';
+comment on trigger events_are_append_only on drip_core.events is 'The history is append-only.';

@@ -1,0 +1,108 @@
+-- owner: drip_engine
+drop view if exists drip_core.invariant_violations;
+create view drip_core.invariant_violations
+with (security_invoker = true)
+as
+select
+  'lane counters equal the rows' as rule,
+  l.organization_id,
+  format(
+    'lane %s: leased %s (rows %s), held %s (rows %s), used %s (rows %s)',
+    l.channel_account_id, l.leased, r.leased, l.held, r.held, l.used, r.leased + r.held + r.sent
+  ) as detail
+from drip_core.lanes as l
+cross join lateral (
+  select
+    (
+      select count(*) from drip_core.enrollments as e
+      where e.organization_id = l.organization_id and e.channel_account_id = l.channel_account_id and e.lease_expires_at is not null
+    ) as leased,
+    (
+      select count(*) from drip_core.held_messages as h
+      where h.organization_id = l.organization_id and h.channel_account_id = l.channel_account_id
+    ) as held,
+    (
+      select count(*) from drip_core.messages as m
+      where
+        m.organization_id = l.organization_id and m.channel_account_id = l.channel_account_id
+        and m.lane_day = l.counter_day and m.status = 'sent'
+    ) as sent
+) as r
+where l.leased <> r.leased or l.held <> r.held or l.used <> r.leased + r.held + r.sent
+
+union all
+
+select
+  'an unsettled claim is leased or held',
+  e.organization_id,
+  format('enrollment %s: token %s, lease %s, held %s', e.id, e.claim_token, e.lease_expires_at, h.enrollment_id is not null)
+from drip_core.enrollments as e
+left join drip_core.held_messages as h
+  on e.organization_id = h.organization_id and e.id = h.enrollment_id and e.claim_token = h.claim_token
+where (e.claim_token is not null) <> (e.lease_expires_at is not null or h.enrollment_id is not null)
+  or (e.lease_expires_at is not null and h.enrollment_id is not null)
+
+union all
+
+select
+  'a status is what its last event says',
+  e.organization_id,
+  format('enrollment %s: status %s, last event %s', e.id, e.status, last.type)
+from drip_core.enrollments as e
+left join lateral (
+  select v.type
+  from drip_core.events as v
+  where v.organization_id = e.organization_id and v.enrollment_id = e.id
+    and (v.type = 'enrolled' or v.type in (select t.event_type from drip_core.status_transitions as t))
+    and not (v.type = 'bounced' and v.channel is not null)
+  order by v.id desc
+  limit 1
+) as last on true
+where last.type is distinct from case e.status when 'active' then last.type else e.status::text::drip.event_type end
+  or (e.status = 'active' and last.type not in ('enrolled', 'resumed'))
+  or last.type is null
+
+union all
+
+select
+  'a sent message has one sent event',
+  m.organization_id,
+  format('enrollment %s, step %s: %s events', m.enrollment_id, m.step_id, count(v.id))
+from drip_core.messages as m
+left join drip_core.events as v
+  on m.organization_id = v.organization_id and m.enrollment_id = v.enrollment_id and m.step_id = v.step_id and v.type = 'sent'
+where m.status = 'sent'
+group by m.organization_id, m.enrollment_id, m.step_id
+having count(v.id) <> 1
+
+union all
+
+select
+  'an active enrollment waits in a queue that is open with its sequence',
+  e.organization_id,
+  format('enrollment %s: queue %s, sequence %s', e.id, case when q.is_open then 'open' when q.is_open is null then 'missing' else 'closed' end, s.status)
+from drip_core.enrollments as e
+inner join drip_core.sequences as s on e.organization_id = s.organization_id and e.sequence_id = s.id
+left join drip_core.queues as q
+  on e.organization_id = q.organization_id and e.channel_account_id = q.channel_account_id and e.sequence_id = q.sequence_id
+where e.status = 'active' and q.is_open is distinct from (s.status = 'active')
+
+union all
+
+select
+  'an ended enrollment whose message is in flight is found by its lease',
+  e.organization_id,
+  format('enrollment %s: status %s', e.id, e.status)
+from drip_core.enrollments as e
+where e.lease_expires_at is not null and e.status <> 'active'
+  and not exists (
+    select from drip_core.detached_claims as d
+    where d.organization_id = e.organization_id and d.enrollment_id = e.id and d.claim_token = e.claim_token
+  );
+
+revoke all on drip_core.invariant_violations from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on view drip_core.invariant_violations is
+'What must never be: always empty. For the operator (superuser or member of drip_engine); reads whole tables.';
+comment on column drip_core.invariant_violations.rule is 'The rule that is broken.';
+comment on column drip_core.invariant_violations.organization_id is 'The tenant.';
+comment on column drip_core.invariant_violations.detail is 'Where, and the two sides that differ.';
