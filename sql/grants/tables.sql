@@ -11,35 +11,34 @@ declare
   v_row record;
   v_missing text;
   v_policy text;
+  v_decisions constant jsonb := '{
+    "contacts": "tenant", "contact_tags": "tenant", "deals": "tenant", "consent_ledger": "tenant", "suppressions": "tenant",
+    "channel_accounts": "tenant", "lanes": "tenant", "whatsapp_templates": "tenant", "sequences": "tenant",
+    "sequence_versions": "tenant", "steps": "tenant", "version_senders": "tenant", "queues": "tenant", "wakeups": "tenant",
+    "enrollments": "tenant", "messages": "tenant", "held_messages": "tenant", "detached_claims": "tenant",
+    "late_results": "tenant", "events": "tenant", "members": "tenant", "organizations": "tenant",
+    "profiles": "global", "login_organizations": "engine", "secret_keys": "engine",
+    "reasons": "lookup", "status_transitions": "lookup", "timezones": "lookup",
+    "migrations": "ledger", "migration_state": "ledger"
+  }';
 begin
-  create temporary table pg_temp.decisions (name text, kind text, column_name text default 'organization_id') on commit drop;
-  insert into pg_temp.decisions (name, kind) values
-  ('contacts', 'tenant'), ('contact_tags', 'tenant'), ('deals', 'tenant'), ('consent_ledger', 'tenant'), ('suppressions', 'tenant'),
-  ('channel_accounts', 'tenant'), ('lanes', 'tenant'), ('whatsapp_templates', 'tenant'), ('sequences', 'tenant'),
-  ('sequence_versions', 'tenant'), ('steps', 'tenant'), ('version_senders', 'tenant'), ('queues', 'tenant'), ('wakeups', 'tenant'),
-  ('enrollments', 'tenant'), ('messages', 'tenant'), ('held_messages', 'tenant'), ('detached_claims', 'tenant'),
-  ('late_results', 'tenant'), ('events', 'tenant'), ('members', 'tenant'),
-  ('profiles', 'global'), ('login_organizations', 'engine'), ('secret_keys', 'engine'),
-  ('reasons', 'lookup'), ('status_transitions', 'lookup'), ('timezones', 'lookup'),
-  ('migrations', 'ledger'), ('migration_state', 'ledger');
-  insert into pg_temp.decisions (name, kind, column_name) values ('organizations', 'tenant', 'id');
-
   select string_agg(c.relname, ', ' order by c.relname)
   into v_missing
   from pg_catalog.pg_class as c
   where c.relnamespace = 'drip_core'::regnamespace
     and c.relkind in ('r', 'p')
     and not c.relispartition
-    and not exists (select from pg_temp.decisions as d where d.name = c.relname);
+    and not v_decisions ? c.relname;
   if v_missing is not null then
     raise exception 'tables without a decision on who may touch them: %', v_missing
       using hint = 'List them in sql/grants/tables.sql.';
   end if;
 
   for v_row in
-    select c.oid::regclass as name, c.relname, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, d.kind, d.column_name
+    select c.oid::regclass as name, c.relname, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
+      v_decisions ->> c.relname as kind,
+      case c.relname when 'organizations' then 'id' else 'organization_id' end as column_name
     from pg_catalog.pg_class as c
-    left join pg_temp.decisions as d on d.name = c.relname
     where c.relnamespace = 'drip_core'::regnamespace and c.relkind in ('r', 'p')
   loop
     if not v_row.relrowsecurity or not v_row.relforcerowsecurity then
@@ -68,6 +67,16 @@ begin
     ) then
       execute v_policy;
     end if;
+  end loop;
+
+  for v_row in
+    select format('%I.%I', n.nspname, t.typname) as name
+    from pg_catalog.pg_type as t
+    join pg_catalog.pg_namespace as n on n.oid = t.typnamespace
+    left join pg_catalog.pg_class as c on c.oid = t.typrelid
+    where n.nspname in ('drip', 'drip_core', 'drip_report') and (t.typtype = 'e' or (t.typtype = 'c' and c.relkind = 'c'))
+  loop
+    execute format('revoke all on type %s from public', v_row.name);
   end loop;
 end;
 $$;

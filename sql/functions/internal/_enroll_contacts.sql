@@ -12,6 +12,7 @@ returns table (contact_id bigint, enrollment_id bigint, outcome drip.enroll_outc
 language plpgsql
 volatile
 set search_path = ''
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -125,45 +126,46 @@ begin
     ) as blocked on true
   ) as x;
 
-  with senders as (
-    -- the candidates of each channel with their stretch of the total weight
+  with senders as materialized (
+    -- the candidates of each channel, with the upper end of their stretch of the total weight
     select
-      ch.ordinal as channel_no,
-      k.account_id,
-      sum(k.weight) over (partition by ch.ordinal order by k.account_id) as upper_end,
-      sum(k.weight) over (partition by ch.ordinal) as total
-    from unnest(v_version.channels) with ordinality as ch (channel, ordinal)
-    cross join lateral (
-      select vs.channel_account_id as account_id, vs.weight
-      from drip_core.version_senders as vs
-      where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
-      union all
-      select a.id, 1
-      from drip_core.channel_accounts as a
-      join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = a.id and l.status = 'active'
-      where a.organization_id = v_org and a.channel = ch.channel
-        and not exists (
-          select from drip_core.version_senders as vs
-          where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
-        )
+      k.channel_no,
+      array_agg(k.account_id order by k.account_id) as account_ids,
+      array_agg(k.upper_end order by k.account_id) as upper_ends,
+      max(k.upper_end) as total
+    from (
+      select
+        ch.ordinal as channel_no,
+        c.account_id,
+        sum(c.weight) over (partition by ch.ordinal order by c.account_id)::bigint as upper_end
+      from unnest(v_version.channels) with ordinality as ch (channel, ordinal)
+      cross join lateral (
+        select vs.channel_account_id as account_id, vs.weight
+        from drip_core.version_senders as vs
+        where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
+        union all
+        select a.id, 1
+        from drip_core.channel_accounts as a
+        join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = a.id and l.status = 'active'
+        where a.organization_id = v_org and a.channel = ch.channel
+          and not exists (
+            select from drip_core.version_senders as vs
+            where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
+          )
+      ) as c
     ) as k
+    group by k.channel_no
   ),
 
   chosen as (
-    select i.id, i.deal_id, i.entry_no, i.ordinal,
-      array(
-        select (
-          select s.account_id
-          from senders as s
-          where s.channel_no = n.channel_no
-            and s.upper_end > mod(hashint8extended(i.id, n.channel_no * 1000003 + v_sequence.id * 31 + i.entry_no) & 9223372036854775807, s.total)
-          order by s.upper_end
-          limit 1
-        )
-        from generate_series(1, cardinality(v_version.channels)) as n (channel_no)
-        order by n.channel_no
-      ) as sender_ids
-    from unnest(v_given, v_deals, v_entry_nos, v_outcomes) with ordinality as i (id, deal_id, entry_no, outcome, ordinal)
+    -- by weight, from a hash of the entry: the same entry always gets the same sender
+    select i.id, i.deal_id, i.entry_no, array(
+      select n.account_ids[1 + width_bucket(
+        mod(hashint8extended(i.id, n.channel_no * 1000003 + v_sequence.id * 31 + i.entry_no) & 9223372036854775807, n.total), n.upper_ends)]
+      from senders as n
+      order by n.channel_no
+    ) as sender_ids
+    from unnest(v_given, v_deals, v_entry_nos, v_outcomes) as i (id, deal_id, entry_no, outcome)
     where i.outcome = 'enrolled'
   ),
 
@@ -176,7 +178,7 @@ begin
       v_org, v_sequence.id, v_version.version, k.id, k.deal_id, k.entry_no, v_now, v_step.id, k.sender_ids[v_step.channel_no], k.sender_ids,
       v_due, coalesce(_enroll_contacts.source, 'api'), v_profile, v_now
     from chosen as k
-    where array_position(k.sender_ids, null) is null
+    where cardinality(k.sender_ids) = cardinality(v_version.channels)
     order by k.id
     on conflict do nothing
     returning contact_id, id, sender_ids

@@ -1,0 +1,227 @@
+-- Helpers of the pgTAP suite: loaded before the tests, dropped after them, never shipped. Loading twice changes nothing.
+-- Builders act on one organization and leave drip.organization_id set to it until the end of the transaction.
+-- Every function may be called after `set local role`; builders call the API as the current role.
+create schema if not exists drip_test;
+grant usage on schema drip_test to public;
+
+-- Speaks for an organization until the end of the transaction.
+create or replace function drip_test.act_for(organization_id bigint)
+returns void
+language sql
+volatile
+as $$
+  select set_config('drip.organization_id', coalesce(act_for.organization_id::text, ''), true);
+$$;
+
+-- A new organization that can publish email steps; the caller speaks for it from now on. Superuser only.
+create or replace function drip_test.organization(name text default 'Acme', timezone text default 'UTC', settings jsonb default '{}')
+returns bigint
+language plpgsql
+volatile
+as $$
+declare
+  v_id bigint;
+begin
+  v_id := drip.create_organization(organization.name, organization.timezone, jsonb_build_object(
+    'public_base_url', 'https://mail.example.com',
+    'postal_address', '1 Example Street, Exampleton'
+  ) || organization.settings);
+  perform drip_test.act_for(v_id);
+  return v_id;
+end;
+$$;
+
+-- A sender of channel email over smtp; settings override or add to what it is made with.
+create or replace function drip_test.mailbox(organization_id bigint, key text, settings jsonb default '{}')
+returns bigint
+language sql
+volatile
+as $$
+  select drip.apply_channel_account(mailbox.organization_id, jsonb_build_object(
+    'key', mailbox.key,
+    'channel', 'email',
+    'provider', 'smtp',
+    'address', mailbox.key || '@sender.example',
+    'display_name', 'Sender ' || mailbox.key
+  ) || mailbox.settings);
+$$;
+
+-- A sender of a WhatsApp channel.
+create or replace function drip_test.phone_line(
+  organization_id bigint, key text, channel text default 'whatsapp_lite', settings jsonb default '{}'
+)
+returns bigint
+language sql
+volatile
+as $$
+  select drip.apply_channel_account(phone_line.organization_id, jsonb_build_object(
+    'key', phone_line.key,
+    'channel', phone_line.channel,
+    'provider', case phone_line.channel when 'whatsapp_lite' then 'waha' else 'whatsapp_cloud' end,
+    'address', '+4930' || (1000000 + abs(hashtext(phone_line.key)) % 1000000)::text
+  ) || phone_line.settings);
+$$;
+
+-- n contacts with email <prefix><i>@example.net, first name and, if wanted, phone; ids in order.
+create or replace function drip_test.contacts(organization_id bigint, n int, prefix text default 'c', extra jsonb default '{}')
+returns bigint[]
+language sql
+volatile
+as $$
+  select coalesce(array_agg(u.contact_id order by u.ordinal), '{}')
+  from drip.upsert_contacts(contacts.organization_id, (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'external_id', contacts.prefix || i,
+      'email', contacts.prefix || i || '@example.net',
+      'first_name', 'Name' || i
+    ) || contacts.extra order by i), '[]')
+    from generate_series(1, contacts.n) as i
+  )) as u;
+$$;
+
+-- One contact as given; identified by its external_id.
+create or replace function drip_test.contact(organization_id bigint, external_id text, extra jsonb default '{}')
+returns bigint
+language sql
+volatile
+as $$
+  select drip.upsert_contact(contact.organization_id, jsonb_build_object(
+    'external_id', contact.external_id,
+    'email', contact.external_id || '@example.net',
+    'first_name', 'Ann'
+  ) || contact.extra);
+$$;
+
+-- The definition of a sequence of email steps s1 ... sn: the first due at once, the others a day apart.
+create or replace function drip_test.email_definition(key text, steps int default 3, extra jsonb default '{}')
+returns jsonb
+language sql
+immutable
+as $$
+  select jsonb_build_object(
+    'key', email_definition.key,
+    'name', 'Sequence ' || email_definition.key,
+    'steps', (
+      select jsonb_agg(jsonb_build_object(
+        'key', 's' || i,
+        'channel', 'email',
+        'delay', case i when 1 then '0' else '1 day' end,
+        'subject', 'Subject ' || i,
+        'text', 'Hello {{ contact.first_name | default: ''there'' }}, this is message ' || i || '.'
+      ) order by i)
+      from generate_series(1, email_definition.steps) as i
+    )
+  ) || email_definition.extra;
+$$;
+
+-- Publishes such a sequence and returns its id.
+create or replace function drip_test.email_sequence(organization_id bigint, key text, steps int default 3, extra jsonb default '{}')
+returns bigint
+language sql
+volatile
+as $$
+  select s.sequence_id
+  from drip.apply_sequence(
+    email_sequence.organization_id, drip_test.email_definition(email_sequence.key, email_sequence.steps, email_sequence.extra)) as s;
+$$;
+
+-- Moves the clock until the end of the transaction; null gives it back.
+create or replace function drip_test.at(moment timestamptz)
+returns void
+language sql
+volatile
+as $$
+  select set_config('drip.now', coalesce(at.moment::text, ''), true);
+$$;
+
+-- Claims everything that is due (of one organization or of all) and settles each message with one outcome; `extra` is
+-- merged into every result (reason, retry_at, error_code, ...). Returns the dispositions with their counts.
+create or replace function drip_test.settle(outcome text default 'sent', organization_id bigint default null, extra jsonb default '{}')
+returns jsonb
+language plpgsql
+volatile
+as $$
+declare
+  v_claims drip.claimed_message[];
+  v_all text[] := '{}';
+  v_some text[];
+begin
+  for v_round in 1 .. 10000 loop
+    v_claims := array(select m from drip.claim(batch_size => 500, organization_id => settle.organization_id) as m);
+    exit when cardinality(v_claims) = 0;
+    select array_agg(a.disposition)
+    into v_some
+    from drip.advance((
+      select jsonb_agg(jsonb_build_object(
+        'organization_id', c.organization_id,
+        'enrollment_id', c.enrollment_id,
+        'claim_token', c.claim_token,
+        'outcome', settle.outcome
+      ) || settle.extra)
+      from unnest(v_claims) as c
+    )) as a;
+    v_all := v_all || v_some;
+  end loop;
+  return (
+    select coalesce(jsonb_object_agg(d.disposition, d.n), '{}')
+    from (select x.disposition, count(*) as n from unnest(v_all) as x (disposition) group by x.disposition) as d
+  );
+end;
+$$;
+
+-- Status and reason of an enrollment, as one word each: 'exited/replied', 'active/-'.
+create or replace function drip_test.state(organization_id bigint, enrollment_id bigint)
+returns text
+language sql
+stable
+as $$
+  select e.status || '/' || coalesce(e.status_reason::text, '-')
+  from drip_core.enrollments as e
+  where e.organization_id = state.organization_id and e.id = state.enrollment_id;
+$$;
+
+-- The types of an enrollment's events, oldest first, joined by a blank.
+create or replace function drip_test.events(organization_id bigint, enrollment_id bigint)
+returns text
+language sql
+stable
+as $$
+  select coalesce(string_agg(v.type::text, ' ' order by v.id), '')
+  from drip_core.events as v
+  where v.organization_id = events.organization_id and v.enrollment_id = events.enrollment_id;
+$$;
+
+-- SQLSTATE, message and DETAIL of the error that a statement raises ('PT404 | sequence not found | sequence_key: x');
+-- 'no error' when it raises none (and what it wrote stays).
+create or replace function drip_test.error_of(statement text)
+returns text
+language plpgsql
+volatile
+as $$
+declare
+  v_detail text;
+begin
+  execute error_of.statement;
+  return 'no error';
+exception
+  when others then
+    get stacked diagnostics v_detail = pg_exception_detail;
+    return concat_ws(' | ', sqlstate, sqlerrm, nullif(v_detail, ''));
+end;
+$$;
+
+-- One pgTAP line: nothing in drip_core.invariant_violations. Superuser only.
+create or replace function drip_test.no_violations(description text default 'no invariant is violated')
+returns text
+language plpgsql
+volatile
+as $$
+declare
+  v_found text;
+begin
+  select string_agg(format('%s (organization %s): %s', v.rule, v.organization_id, v.detail), e'\n')
+  into v_found
+  from drip_core.invariant_violations as v;
+  return is(v_found, null, no_violations.description);
+end;
+$$;
