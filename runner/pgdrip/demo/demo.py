@@ -1,0 +1,374 @@
+"""The demo from beginning to end: set up, run, count, check, and say where to look next."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from pgdrip import embedded, migrate
+from pgdrip.commands.apply import apply_documents, print_outcome
+from pgdrip.commands.contact_files import open_contacts
+from pgdrip.commands.contacts import import_contacts, print_result
+from pgdrip.commands.documents import Document, read_documents
+from pgdrip.commands.enroll import enroll_contacts, list_contacts, print_outcomes
+from pgdrip.commands.progress import progress_bar
+from pgdrip.commands.report import STATUSES, read_report
+from pgdrip.commands.session import Connection, Row, connect, err, out
+from pgdrip.demo import database
+from pgdrip.demo.campaign import Run, run_campaign
+from pgdrip.demo.check import (
+    Finding,
+    check_limits,
+    compare_deliveries,
+    compare_sets,
+    per_sender_and_day,
+)
+from pgdrip.demo.clock import VirtualClock
+from pgdrip.demo.evidence import DatabaseSide, ServerSide, read_database, read_server
+from pgdrip.demo.smtp_world import UNKNOWN_USER, Mailbox, Outage, SmtpWorld, greylist
+from pgdrip.errors import PgdripError
+from pgdrip.log import configure_logging
+
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+"""A Monday."""
+OUTAGE = Outage(
+    start=datetime(2026, 1, 14, 22, 30, tzinfo=UTC),
+    end=datetime(2026, 1, 15, 0, 45, tzinfo=UTC),
+    mode="421",
+)
+"""Night in Europe: just when the first sender's new day begins."""
+SLOW_DOMAIN = "slowpost.example"
+FORMER_PREFIX = "former."
+SEQUENCE = "welcome"
+TAG = "lead"
+_SHOWN_PROBLEMS = 5
+
+
+def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> bool:
+    """Run the demo and print it. True: the check holds. Raises ``PgdripError``."""
+    configure_logging(level="error")
+    began = time.monotonic()
+    examples = find_examples()
+    clock = VirtualClock(START)
+    world = SmtpWorld(clock=clock, mailboxes=mailboxes(examples / "contacts.csv"), outages=[OUTAGE])
+
+    out.rule("pgdrip demo")
+    with _doing("Starting PostgreSQL"):
+        url = database.fresh(database_url, folder)
+    with _doing("Installing pgdrip in it"):
+        installed = migrate.apply(url)
+    out.print(f"Installed pgdrip {installed.package_version}: {len(installed.files)} SQL files.")
+
+    with world.in_thread(), connect(url) as connection:
+        organization_id = set_up(connection, examples, world, clock.now)
+        result = _run(url, clock, START + timedelta(days=days))
+        database_side = read_database(connection, organization_id)
+        server_side = read_server(world)
+        _set_clock(connection, clock.now)
+        overview = read_report(connection, organization_id)["overview"]
+
+    left = "nothing waits any more" if result.finished else "some still wait for their next step"
+    out.print(f"Ran to {result.ended_at:%A %d %B %Y} on the virtual clock: {left}.")
+    print_summary(result, database_side, server_side)
+    print_days(database_side)
+    findings = [*check(database_side, server_side), check_report(database_side, overview)]
+    holds = print_findings(findings)
+    print_next(url, embedded_server=database_url is None, folder=folder)
+    out.print(f"The demo took {time.monotonic() - began:.0f} seconds.")
+    return holds
+
+
+def find_examples() -> Path:
+    """The folder ``examples``: package data, or that of a checkout. Raises DEM05."""
+    package = Path(__file__).resolve().parent.parent
+    for candidate in (package / "examples", package.parents[1] / "examples"):
+        if (candidate / "contacts.csv").is_file():
+            return (
+                Path(os.path.relpath(candidate))
+                if candidate.is_relative_to(Path.cwd())
+                else candidate
+            )
+    raise PgdripError("DEM05", "the example files were not found", "Reinstall pgdrip.")
+
+
+def mailboxes(contacts: Path) -> dict[str, Mailbox]:
+    """How the mailboxes of the example contacts behave; those not listed accept everything.
+
+    ``@slowpost.example`` greylists the first message of each recipient, every fifth twice;
+    ``former.…@`` has left (550).
+    """
+    with contacts.open(encoding="utf-8", newline="") as stream:
+        addresses = [row["email"].lower() for row in csv.DictReader(stream)]
+    slow = [address for address in addresses if address.endswith(f"@{SLOW_DOMAIN}")]
+    behaviours = {
+        address: greylist(2 if number % 5 == 0 else 1) for number, address in enumerate(slow)
+    }
+    for address in addresses:
+        if address.startswith(FORMER_PREFIX):
+            behaviours[address] = UNKNOWN_USER
+    return behaviours
+
+
+def set_up(connection: Connection, examples: Path, world: SmtpWorld, now: datetime) -> int:
+    """Organization, senders, sequence, contacts and enrollments; returns the organization's id."""
+    _set_clock(connection, now)
+    files = [examples / name for name in ("organization.yaml", "senders.yaml", "welcome.yaml")]
+    documents = [_aimed_at(document, world) for document in read_documents(files)]
+    applied = apply_documents(connection, documents, create_organization=True)
+    print_outcome(applied)
+    if applied.problems:
+        raise PgdripError("DEM06", "the example files have problems")
+    organization_id = applied.organization_id
+
+    source = open_contacts(examples / "contacts.csv")
+    with progress_bar("Importing", source.lines) as done:
+        imported = import_contacts(connection, organization_id, source, on_batch=done)
+    print_result(source, imported)
+
+    contacts = list_contacts(connection, organization_id, TAG)
+    with progress_bar("Enrolling", imported.outcomes.total()) as done:
+        outcomes = enroll_contacts(
+            connection,
+            organization_id,
+            SEQUENCE,
+            (int(row["contact_id"]) for row in contacts),
+            source="tag",
+            on_batch=done,
+        )
+    print_outcomes(SEQUENCE, outcomes)
+    return organization_id
+
+
+def _aimed_at(document: Document, world: SmtpWorld) -> Document:
+    """The example's senders, sending through the demo's own SMTP server."""
+    if document.kind != "channel_account":
+        return document
+    return replace(document, body={**document.body, "config": world.config})
+
+
+def _set_clock(connection: Connection, now: datetime) -> None:
+    connection.execute("select set_config('drip.now', %s, false)", (now.isoformat(),))
+
+
+def _run(url: str, clock: VirtualClock, until: datetime) -> Run:
+    """Run the campaign under a progress bar that shows the virtual date."""
+    start = clock.now
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[sent]:,} sent"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("", total=(until - start).total_seconds(), sent=0)
+
+        def on_progress(now: datetime, run: Run) -> None:
+            progress.update(
+                task,
+                completed=(now - start).total_seconds(),
+                description=f"{now:%a %d %b %H:%M} UTC",
+                sent=run.outcomes["sent"],
+            )
+
+        return asyncio.run(run_campaign(url, clock, until, on_progress))
+
+
+@contextmanager
+def _doing(what: str) -> Any:
+    if err.is_terminal:
+        with err.status(f"{what} …"):
+            yield
+    else:
+        yield
+
+
+def check(database_side: DatabaseSide, server_side: ServerSide) -> Iterable[Finding]:
+    """Everything that both sides must agree on."""
+    yield from compare_deliveries(server_side.deliveries, database_side.deliveries)
+    yield compare_sets(
+        f"the {len(set(server_side.unknown_users)):,} mailboxes that the server does not know are"
+        " those whose messages failed for it",
+        server_side.unknown_users,
+        [each.recipient for each in database_side.failures if each.reason == "invalid_address"],
+    )
+    yield Finding(
+        "a mailbox that does not exist was tried once",
+        [
+            f"{address} was refused more than once"
+            for address in sorted(set(server_side.unknown_users))
+            if server_side.unknown_users.count(address) > 1
+        ],
+    )
+    refusals = server_side.greylisted + Counter(server_side.unknown_users)
+    attempts = database_side.failed_attempts
+    yield Finding(
+        f"the server refused {refusals.total():,} times ({server_side.greylisted.total():,} for"
+        " greylisting), and each is a failed attempt in the database",
+        [
+            f"{address}: {refusals[address]} on the server, {attempts[address]} in the database"
+            for address in sorted(refusals.keys() | attempts.keys())
+            if refusals[address] != attempts[address]
+        ],
+    )
+    received = Counter(each.recipient for each in server_side.deliveries)
+    yield Finding(
+        f"each of the {len(database_side.completed):,} contacts who completed received all"
+        f" {database_side.steps} messages",
+        [
+            f"{address} received {received[address]}"
+            for address in database_side.completed
+            if received[address] != database_side.steps
+        ],
+    )
+    counts = per_sender_and_day(server_side.deliveries, database_side.senders)
+    yield check_limits(counts, database_side.senders)
+    yield Finding(
+        "no message is left with an unknown outcome",
+        [f"{database_side.held} are held"] if database_side.held else [],
+    )
+    yield Finding("the database finds no violation of its invariants", database_side.violations)
+
+
+def check_report(database_side: DatabaseSide, overview: Sequence[Row]) -> Finding:
+    """The reporting view gives the figures that were counted from the rows."""
+    row = overview[0]
+    expected = {
+        "enrolled": database_side.enrolled,
+        **{status: database_side.statuses.get(status, 0) for status in STATUSES},
+        "messages_sent": len(database_side.deliveries),
+        "messages_failed": len(database_side.failures),
+    }
+    return Finding(
+        "drip_report.sequence_overview gives these figures, and its statuses sum to enrolled",
+        [
+            f"{name}: {row[name]} instead of {value}"
+            for name, value in expected.items()
+            if row[name] != value
+        ],
+    )
+
+
+def every_day(days: Sequence[date]) -> Iterable[date]:
+    """All days from the first to the last."""
+    first, last = min(days), max(days)
+    return (first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def print_summary(result: Run, database_side: DatabaseSide, server_side: ServerSide) -> None:
+    """Statuses that add up to what was enrolled, and what happened to messages."""
+    people = Table("status", "enrollments", min_width=36, title="What became of everyone")
+    for status, enrollments in database_side.statuses.items():
+        people.add_row(status, f"{enrollments:,}")
+    people.add_section()
+    people.add_row("enrolled", f"{database_side.enrolled:,}")
+    messages = Table("messages", "", min_width=36, title="What happened to messages")
+    bounced = sum(each.reason == "invalid_address" for each in database_side.failures)
+    for name, count in (
+        ("sent", len(database_side.deliveries)),
+        ("failed", len(database_side.failures)),
+        ("  of these bounced", bounced),
+        ("sent or failed after a retry", database_side.retried),
+        ("put off by the outage (times)", result.outcomes["throttled"]),
+    ):
+        messages.add_row(name, f"{count:,}")
+    for table in (people, messages):
+        table.columns[1].justify = "right"
+        out.print(table)
+    out.print(
+        f"The server turned {server_side.turned_away:,} connections away in its outage"
+        f" ({OUTAGE.start:%d %b %H:%M} to {OUTAGE.end:%d %b %H:%M} UTC)."
+    )
+
+
+def print_days(database_side: DatabaseSide) -> None:
+    """Messages per sender and local day, with the limit of that day."""
+    counts = per_sender_and_day(database_side.deliveries, database_side.senders)
+    senders = [sender for sender in database_side.senders if sender.key in counts]
+    table = Table("day", *(sender.key for sender in senders), title="Sent per sender and day")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    sent_on = [day for each in counts.values() for day in each]
+    for day in every_day(sent_on):
+        cells: list[str] = []
+        for sender in senders:
+            sent = counts[sender.key][day]
+            limit = sender.limit_on(day, min(counts[sender.key]))
+            cells.append(f"{sent:,} of {limit:,}" if limit is not None else f"{sent:,}")
+        table.add_row(f"{day:%a %d %b}", *cells)
+    table.add_section()
+    table.add_row("sum", *(f"{counts[sender.key].total():,}" for sender in senders))
+    out.print(table)
+
+
+def print_findings(findings: Sequence[Finding]) -> bool:
+    """Say of each claim whether it holds; returns whether all do."""
+    out.rule("Check: the mail server's log against the database")
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        mark = Text("yes", "green") if finding.holds else Text("NO", "bold red")
+        table.add_row(mark, Text(finding.claim))
+        for problem in finding.problems[:_SHOWN_PROBLEMS]:
+            table.add_row("", Text(f"- {problem}"))
+        if len(finding.problems) > _SHOWN_PROBLEMS:
+            table.add_row("", f"… and {len(finding.problems) - _SHOWN_PROBLEMS:,} more")
+    out.print(table)
+    holds = all(finding.holds for finding in findings)
+    if holds:
+        out.print("[green]The server's log and the database agree, message by message.[/]")
+    else:
+        out.print("[bold red]The server's log and the database DISAGREE.[/]")
+    return holds
+
+
+def print_next(url: str, *, embedded_server: bool, folder: Path | None) -> None:
+    """Commands to copy, each on one unbroken line."""
+    quoted = shlex.quote(url)
+    psql = shutil.which("psql") and "psql"
+    if psql is None and embedded_server:
+        psql = str(embedded.psql_path())
+    psql = psql or "psql"
+    program = _program()
+    # Without a URL, commands find the embedded server of the folder they are started in.
+    found = embedded_server and folder is None and "DATABASE_URL" not in os.environ
+    database_option = "" if found else f" --database-url {quoted}"
+    query = shlex.quote("select * from drip_report.sequence_overview")
+    hints = [
+        ("The report, any time", f"{program} report{database_option}"),
+        ("The same for programs", f"{program} report --json{database_option}"),
+        ("Reporting views, for BI tools", f"{psql} {quoted} -x -c {query}"),
+        ("Everything else, in SQL", f"{psql} {quoted}"),
+    ]
+    if embedded_server:
+        option = "" if folder is None else f" --folder {shlex.quote(str(folder))}"
+        hints.append(("The server keeps running; stop it", f"{program} demo --stop{option}"))
+    out.rule("Where to look next")
+    for what, command in hints:
+        out.print(f"{what}:", highlight=False)
+        out.print(f"    {command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """How this program was started, as the user would type it."""
+    started = Path(sys.argv[0])
+    if started.name != "pgdrip":
+        return f"{shlex.quote(sys.executable)} -m pgdrip"
+    if shutil.which("pgdrip") == str(started.absolute()):
+        return "pgdrip"
+    near = os.path.relpath(started)
+    return shlex.quote(str(started) if near.startswith("..") else near)
