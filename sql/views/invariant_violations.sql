@@ -11,31 +11,32 @@ select
     l.channel_account_id, l.leased, r.leased, l.held, r.held, l.used, r.leased + r.held + r.sent
   ) as detail
 from drip_core.lanes as l
-cross join lateral (
-  select
-    (
-      select count(*) from drip_core.enrollments as e
-      where e.organization_id = l.organization_id and e.channel_account_id = l.channel_account_id and e.lease_expires_at is not null
-    ) as leased,
-    (
-      select count(*) from drip_core.held_messages as h
-      where h.organization_id = l.organization_id and h.channel_account_id = l.channel_account_id
-    ) as held,
-    (
-      select count(*) from drip_core.messages as m
-      where
-        m.organization_id = l.organization_id and m.channel_account_id = l.channel_account_id
-        and m.lane_day = l.counter_day and m.status = 'sent'
-    ) as sent
-) as r
+cross join
+  lateral (
+    select
+      (
+        select count(*) from drip_core.enrollments as e
+        where e.organization_id = l.organization_id and e.channel_account_id = l.channel_account_id and e.lease_expires_at is not null
+      ) as leased,
+      (
+        select count(*) from drip_core.held_messages as h
+        where h.organization_id = l.organization_id and h.channel_account_id = l.channel_account_id
+      ) as held,
+      (
+        select count(*) from drip_core.messages as m
+        where
+          m.organization_id = l.organization_id and m.channel_account_id = l.channel_account_id
+          and m.lane_day = l.counter_day and m.status = 'sent'
+      ) as sent
+  ) as r
 where l.leased <> r.leased or l.held <> r.held or l.used <> r.leased + r.held + r.sent
 
 union all
 
 select
-  'an unsettled claim is leased or held',
+  'an unsettled claim is leased or held' as rule,
   e.organization_id,
-  format('enrollment %s: token %s, lease %s, held %s', e.id, e.claim_token, e.lease_expires_at, h.enrollment_id is not null)
+  format('enrollment %s: token %s, lease %s, held %s', e.id, e.claim_token, e.lease_expires_at, h.enrollment_id is not null) as detail
 from drip_core.enrollments as e
 left join drip_core.held_messages as h
   on e.organization_id = h.organization_id and e.id = h.enrollment_id and e.claim_token = h.claim_token
@@ -45,9 +46,9 @@ where (e.claim_token is not null) <> (e.lease_expires_at is not null or h.enroll
 union all
 
 select
-  'a status is what its last event says',
+  'a status is what its last event says' as rule,
   e.organization_id,
-  format('enrollment %s: status %s, last event %s', e.id, e.status, last.type)
+  format('enrollment %s: status %s, last event %s', e.id, e.status, last.type) as detail
 from drip_core.enrollments as e
 left join lateral (
   select v.type
@@ -65,9 +66,9 @@ where last.type is distinct from case e.status when 'active' then last.type else
 union all
 
 select
-  'a sent message has one sent event',
+  'a sent message has one sent event' as rule,
   m.organization_id,
-  format('enrollment %s, step %s: %s events', m.enrollment_id, m.step_id, count(v.id))
+  format('enrollment %s, step %s: %s events', m.enrollment_id, m.step_id, count(v.id)) as detail
 from drip_core.messages as m
 left join drip_core.events as v
   on m.organization_id = v.organization_id and m.enrollment_id = v.enrollment_id and m.step_id = v.step_id and v.type = 'sent'
@@ -78,9 +79,10 @@ having count(v.id) <> 1
 union all
 
 select
-  'an active enrollment waits in a queue that is open with its sequence',
+  'an active enrollment waits in a queue that is open with its sequence' as rule,
   e.organization_id,
   format('enrollment %s: queue %s, sequence %s', e.id, case when q.is_open then 'open' when q.is_open is null then 'missing' else 'closed' end, s.status)
+    as detail
 from drip_core.enrollments as e
 inner join drip_core.sequences as s on e.organization_id = s.organization_id and e.sequence_id = s.id
 left join drip_core.queues as q
@@ -90,9 +92,9 @@ where e.status = 'active' and q.is_open is distinct from (s.status = 'active')
 union all
 
 select
-  'an ended enrollment whose message is in flight is found by its lease',
+  'an ended enrollment whose message is in flight is found by its lease' as rule,
   e.organization_id,
-  format('enrollment %s: status %s', e.id, e.status)
+  format('enrollment %s: status %s', e.id, e.status) as detail
 from drip_core.enrollments as e
 where e.lease_expires_at is not null and e.status <> 'active'
   and not exists (

@@ -28,21 +28,27 @@ select
 from drip_core.lanes as l
 inner join drip_core.channel_accounts as a on l.organization_id = a.organization_id and l.channel_account_id = a.id
 inner join drip_core.organizations as o on l.organization_id = o.id
-cross join lateral (select drip_core.now() as at, coalesce(a.timezone, o.timezone) as timezone offset 0) as n
-cross join lateral (
-  select
-    n.at,
-    n.timezone,
-    greatest(l.counter_day, (n.at at time zone n.timezone)::date) as today,
-    case
-      when l.counter_day is null or (n.at at time zone n.timezone)::date > l.counter_day then l.leased + l.held
-      else l.used
-    end as used,
-    drip_core._effective_limit(
-      a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day,
-      greatest(l.counter_day, (n.at at time zone n.timezone)::date)
-    ) as effective_limit
-) as c
+cross join
+  lateral (
+    select
+      drip_core.now() as at,
+      coalesce(a.timezone, o.timezone) as timezone
+  ) as n
+cross join
+  lateral (
+    select
+      n.at,
+      n.timezone,
+      greatest(l.counter_day, (n.at at time zone n.timezone)::date) as today,
+      case
+        when l.counter_day is null or (n.at at time zone n.timezone)::date > l.counter_day then l.leased + l.held
+        else l.used
+      end as used,
+      drip_core._effective_limit(
+        a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day,
+        greatest(l.counter_day, (n.at at time zone n.timezone)::date)
+      ) as effective_limit
+  ) as c
 cross join lateral (
   select
     count(*) as waiting,

@@ -38,12 +38,12 @@ facts as (
     f.organization_id,
     f.sequence_id,
     f.version,
-    count(distinct (f.enrollment_id, f.step_id)) filter (where f.type = 'delivered') as delivered,
-    count(distinct (f.enrollment_id, f.step_id)) filter (where f.type = 'bounced' and f.is_of_sent) as messages_bounced,
-    count(distinct (f.enrollment_id, f.step_id)) filter (where f.type = 'opened' and f.is_machine is not true) as opens,
-    count(distinct (f.enrollment_id, f.step_id)) filter (where f.type = 'clicked' and f.is_machine is not true) as clicks,
-    count(distinct (f.enrollment_id, f.step_id)) filter (where f.type = 'opened' and f.is_machine) as machine_opens,
-    count(distinct (f.enrollment_id, f.step_id)) filter (where f.type = 'clicked' and f.is_machine) as machine_clicks,
+    count(distinct f.enrollment_id, f.step_id) filter (where f.type = 'delivered') as delivered,
+    count(distinct f.enrollment_id, f.step_id) filter (where f.type = 'bounced' and f.is_of_sent) as messages_bounced,
+    count(distinct f.enrollment_id, f.step_id) filter (where f.type = 'opened' and f.is_machine is not true) as opens,
+    count(distinct f.enrollment_id, f.step_id) filter (where f.type = 'clicked' and f.is_machine is not true) as clicks,
+    count(distinct f.enrollment_id, f.step_id) filter (where f.type = 'opened' and f.is_machine) as machine_opens,
+    count(distinct f.enrollment_id, f.step_id) filter (where f.type = 'clicked' and f.is_machine) as machine_clicks,
     count(distinct f.enrollment_id) filter (where f.type = 'replied' and f.is_contacted) as replies,
     count(distinct f.enrollment_id) filter (where f.type = 'unsubscribed' and f.is_contacted) as unsubscribes,
     count(distinct f.enrollment_id) filter (where f.type = 'complained' and f.is_contacted) as complaints,
@@ -57,11 +57,11 @@ facts as (
       v.step_id,
       v.type,
       v.is_machine,
-      exists (
+      exists(
         select from drip_core.messages as m
         where m.organization_id = v.organization_id and m.enrollment_id = v.enrollment_id and m.step_id = v.step_id and m.status = 'sent'
       ) as is_of_sent,
-      exists (
+      exists(
         select from drip_core.messages as m
         where m.organization_id = v.organization_id and m.enrollment_id = v.enrollment_id and m.status = 'sent'
       ) as is_contacted

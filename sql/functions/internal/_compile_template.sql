@@ -8,18 +8,21 @@ language sql
 immutable
 parallel safe
 begin atomic
-select case when _compile_template.template is not null then coalesce(string_agg(
-  case
-    when t.field_path is null then replace(t.literal, '%', '%%')
-    else '%' || (_compile_template.block * (cardinality(_compile_template.field_paths) + 1) + f.position)::text || '$s'
-  end, '' order by t.ordinal), '') end
-from rows from (drip_core._parse_template(_compile_template.template)) with ordinality
-  as t (literal, field_path, field_default, problem, ordinal)
-left join lateral (
-  select min(u.position) as position
-  from unnest(_compile_template.field_paths, _compile_template.field_defaults) with ordinality as u (path, fallback, position)
-  where u.path = t.field_path and u.fallback is not distinct from t.field_default
-) as f on t.field_path is not null;
+  select
+    case when _compile_template.template is not null then coalesce(string_agg(
+          case
+            when t.field_path is null then replace(t.literal, '%', '%%')
+            else '%' || (_compile_template.block * (cardinality(_compile_template.field_paths) + 1) + f.position)::text || '$s'
+          end, '' order by t.ordinal
+        ), '')
+    end
+  from drip_core._parse_template(_compile_template.template) with ordinality
+      as t (literal, field_path, field_default, problem, ordinal)
+  left join lateral (
+    select min(u.position) as position
+    from unnest(_compile_template.field_paths, _compile_template.field_defaults) with ordinality as u (path, fallback, position)
+    where u.path = t.field_path and u.fallback is not distinct from t.field_default
+  ) as f on t.field_path is not null;
 end;
 
 revoke all on function drip_core._compile_template(text, text[], text[], int) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -6,14 +6,14 @@ language sql
 stable
 parallel safe
 begin atomic
-select l.state
-from drip_core.consent_ledger as l
-where l.organization_id = _consent_of.organization_id
-  and l.contact_id = _consent_of.contact_id
-  and l.channel = _consent_of.channel
-  and l.is_effective
-order by l.id desc
-limit 1;
+  select l.state
+  from drip_core.consent_ledger as l
+  where l.organization_id = _consent_of.organization_id
+    and l.contact_id = _consent_of.contact_id
+    and l.channel = _consent_of.channel
+    and l.is_effective
+  order by l.id desc
+  limit 1;
 end;
 
 revoke all on function drip_core._consent_of(bigint, bigint, drip.channel) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -8,12 +8,12 @@ stable
 security definer
 set search_path = ''
 begin atomic
-select
-  k.id,
-  k.inner_pad,
-  k.outer_pad
-from drip_core.secret_keys as k
-where k.purpose = _current_key.purpose and k.is_current;
+  select
+    k.id,
+    k.inner_pad,
+    k.outer_pad
+  from drip_core.secret_keys as k
+  where k.purpose = _current_key.purpose and k.is_current;
 end;
 
 revoke all on function drip_core._current_key(text) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -8,7 +8,7 @@ parallel safe
 return least(
   daily_limit,
   case when ramp_start is not null then
-    least(ramp_start + ramp_increment::bigint * (day - least(coalesce(first_claim_day, day), day)), 2147483647)::int
+      least(ramp_start + ramp_increment::bigint * (day - least(coalesce(first_claim_day, day), day)), 2147483647)::int
   end
 );
 

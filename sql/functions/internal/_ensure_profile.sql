@@ -8,7 +8,7 @@ volatile
 security definer
 set search_path = ''
 begin atomic
-insert into drip_core.profiles (id) values (_ensure_profile.profile_id) on conflict do nothing;
+  insert into drip_core.profiles (id) values (_ensure_profile.profile_id) on conflict do nothing;
 end;
 
 revoke all on function drip_core._ensure_profile(uuid) from public, drip_app, drip_runner, drip_public, drip_analyst;

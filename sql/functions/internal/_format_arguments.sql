@@ -8,7 +8,8 @@ immutable
 parallel safe
 return field_values || ''::text
 || string_to_array(replace(replace(replace(replace(replace(
-  array_to_string(field_values || ''::text, e'\x1f', ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;'), e'\x1f')
+  array_to_string(field_values || ''::text, e'\x1f', ''), '&', '&amp;'
+), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;'), e'\x1f')
 || string_to_array(regexp_replace(array_to_string(field_values || ''::text, e'\x1f', ''), '[\r\n\t\v\f\u0085\u2028\u2029]+', ' ', 'g'), e'\x1f');
 
 revoke all on function drip_core._format_arguments(text[]) from public, drip_app, drip_runner, drip_public, drip_analyst;

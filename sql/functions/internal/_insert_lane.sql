@@ -5,10 +5,10 @@ returns void
 language sql
 volatile
 begin atomic
-insert into drip_core.lanes (organization_id, channel_account_id)
-values (_insert_lane.organization_id, _insert_lane.channel_account_id)
-on conflict on constraint lanes_pkey do update
-set ready_at = '-infinity';
+  insert into drip_core.lanes (organization_id, channel_account_id)
+  values (_insert_lane.organization_id, _insert_lane.channel_account_id)
+  on conflict on constraint lanes_pkey do update
+    set ready_at = '-infinity';
 end;
 
 revoke all on function drip_core._insert_lane(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -8,8 +8,8 @@ volatile
 security definer
 set search_path = ''
 begin atomic
-insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)
-returning id;
+  insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)
+  returning id;
 end;
 
 revoke all on function drip_core._insert_organization(text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;

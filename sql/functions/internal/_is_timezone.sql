@@ -6,7 +6,10 @@ language sql
 stable
 parallel safe
 begin atomic
-select exists (select from drip_core.timezones as tz where tz.name = _is_timezone.name);
+  select exists(
+    select from drip_core.timezones as tz
+    where tz.name = _is_timezone.name
+  );
 end;
 
 revoke all on function drip_core._is_timezone(text) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -8,9 +8,11 @@ language sql
 stable
 return '<' || case
   when (message).provider_message_id like '%@%' then btrim((message).provider_message_id, '<>')
-  else drip_core._make_token((key).id, (key).inner_pad, (key).outer_pad, 'message',
-    (message).organization_id, (message).enrollment_id, (message).step_id)
-  || '@' || split_part((message).merge_values ->> 'from', '@', 2)
+  else drip_core._make_token(
+      (key).id, (key).inner_pad, (key).outer_pad, 'message',
+      (message).organization_id, (message).enrollment_id, (message).step_id
+    )
+    || '@' || split_part((message).merge_values ->> 'from', '@', 2)
 end || '>';
 
 revoke all on function drip_core._message_id(drip_core.messages, drip_core.secret_keys)

@@ -102,7 +102,7 @@ begin
         select 3 + row_number() over (order by e.key), e.value
         from jsonb_each_text(coalesce(v_step.step -> 'parameters', '{}')) as e
       ) as p
-      cross join lateral rows from (drip_core._parse_template(p.template)) with ordinality as t (literal, field_path, field_default, problem, ordinal)
+      cross join lateral drip_core._parse_template(p.template) with ordinality as t (literal, field_path, field_default, problem, ordinal)
       where t.field_path is not null
       group by t.field_path, t.field_default
     ) as f;

@@ -7,14 +7,16 @@ language sql
 immutable
 parallel safe
 begin atomic
-select
-  concat_ws('.', nullif(_unknown_keys.at_path, ''), k.key) as path,
-  'unknown_key' as code,
-  format('"%s" is not a known key', left(k.key, 60))
-  || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(k.key, _unknown_keys.known)),
-    '; known: ' || array_to_string(_unknown_keys.known, ', ')) as message
-from jsonb_object_keys(case when jsonb_typeof(_unknown_keys.object) = 'object' then _unknown_keys.object else '{}' end) as k (key)
-where k.key <> all (_unknown_keys.known);
+  select
+    concat_ws('.', nullif(_unknown_keys.at_path, ''), k.key) as path,
+    'unknown_key' as code,
+    format('"%s" is not a known key', left(k.key, 60))
+    || coalesce(
+      format('; did you mean "%s"?', drip_core._nearest_word(k.key, _unknown_keys.known)),
+      '; known: ' || array_to_string(_unknown_keys.known, ', ')
+    ) as message
+  from jsonb_object_keys(case when jsonb_typeof(_unknown_keys.object) = 'object' then _unknown_keys.object else '{}' end) as k (key)
+  where k.key <> all(_unknown_keys.known);
 end;
 
 revoke all on function drip_core._unknown_keys(jsonb, text[], text) from public, drip_app, drip_runner, drip_public, drip_analyst;
