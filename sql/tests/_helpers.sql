@@ -1,6 +1,6 @@
 -- Helpers of the pgTAP suite: loaded before the tests, dropped after them, never shipped. Loading twice changes nothing.
 -- Builders act on one organization and leave drip.organization_id set to it until the end of the transaction.
--- Every function may be called after `set local role`; builders call the API as the current role.
+-- Builders call the API as the current role; what reads tables works after `set local role` as well.
 create schema if not exists drip_test;
 grant usage on schema drip_test to public;
 
@@ -11,6 +11,32 @@ language sql
 volatile
 as $$
   select set_config('drip.organization_id', coalesce(act_for.organization_id::text, ''), true);
+$$;
+
+-- The organization the test speaks for.
+create or replace function drip_test.org()
+returns bigint
+language sql
+stable
+as $$
+  select nullif(current_setting('drip.organization_id', true), '')::bigint;
+$$;
+
+-- Remembers an id under a name until the end of the transaction, and gives it back.
+create or replace function drip_test.keep(name text, id bigint)
+returns bigint
+language sql
+volatile
+as $$
+  select set_config('drip_test.' || keep.name, keep.id::text, true)::bigint;
+$$;
+
+create or replace function drip_test.kept(name text)
+returns bigint
+language sql
+stable
+as $$
+  select current_setting('drip_test.' || kept.name)::bigint;
 $$;
 
 -- A new organization that can publish email steps; the caller speaks for it from now on. Superuser only.
@@ -134,9 +160,11 @@ as $$
   select set_config('drip.now', coalesce(at.moment::text, ''), true);
 $$;
 
--- Claims everything that is due (of one organization or of all) and settles each message with one outcome; `extra` is
+-- Claims everything that is due (of one organization; by default the one the test speaks for) and settles each message with one outcome; `extra` is
 -- merged into every result (reason, retry_at, error_code, ...). Returns the dispositions with their counts.
-create or replace function drip_test.settle(outcome text default 'sent', organization_id bigint default null, extra jsonb default '{}')
+create or replace function drip_test.settle(
+  outcome text default 'sent', organization_id bigint default drip_test.org(), extra jsonb default '{}'
+)
 returns jsonb
 language plpgsql
 volatile
@@ -174,6 +202,8 @@ create or replace function drip_test.state(organization_id bigint, enrollment_id
 returns text
 language sql
 stable
+security definer
+set search_path = ''
 as $$
   select e.status || '/' || coalesce(e.status_reason::text, '-')
   from drip_core.enrollments as e
@@ -185,6 +215,8 @@ create or replace function drip_test.events(organization_id bigint, enrollment_i
 returns text
 language sql
 stable
+security definer
+set search_path = ''
 as $$
   select coalesce(string_agg(v.type::text, ' ' order by v.id), '')
   from drip_core.events as v
@@ -224,4 +256,87 @@ begin
   from drip_core.invariant_violations as v;
   return is(v_found, null, no_violations.description);
 end;
+$$;
+
+-- Everything that the session asks of all organizations (tick, next_due_at, claim) is about this one from now on.
+create or replace function drip_test.only(organization_id bigint)
+returns void
+language sql
+volatile
+as $$
+  insert into drip_core.login_organizations (organization_id, login) values (only.organization_id, session_user);
+$$;
+
+-- Enrolls contacts in a sequence; the ids of the enrollments in the order of the contacts.
+create or replace function drip_test.enrolled(organization_id bigint, key text, contact_ids bigint[], start_at timestamptz default null)
+returns bigint[]
+language sql
+volatile
+as $$
+  select coalesce(array_agg(r.enrollment_id order by array_position(enrolled.contact_ids, r.contact_id)), '{}')
+  from drip.enroll_many(enrolled.organization_id, enrolled.key, enrolled.contact_ids, enrolled.start_at) as r
+  where r.outcome = 'enrolled';
+$$;
+
+-- Claims once; [{organization_id, enrollment_id, claim_token}] in the order of the claim.
+create or replace function drip_test.claims(organization_id bigint, batch_size int default 100, lease interval default '5 minutes')
+returns jsonb
+language sql
+volatile
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'organization_id', c.organization_id, 'enrollment_id', c.enrollment_id, 'claim_token', c.claim_token) order by c.ordinal), '[]')
+  from drip.claim(claims.batch_size, claims.lease, 'test', claims.organization_id) with ordinality as c
+$$;
+
+-- Settles such claims with one outcome; the dispositions in order, joined by a blank.
+create or replace function drip_test.report(claims jsonb, outcome text default 'sent', extra jsonb default '{}')
+returns text
+language sql
+volatile
+as $$
+  select coalesce(string_agg(a.disposition, ' ' order by a.ordinal), '')
+  from drip.advance((
+    select coalesce(jsonb_agg(c.claim || jsonb_build_object('outcome', report.outcome) || report.extra order by c.ordinal), '[]')
+    from jsonb_array_elements(report.claims) with ordinality as c (claim, ordinal)
+  )) with ordinality as a;
+$$;
+
+-- Where an enrollment stands: 'active s2, attempt 0, due 2026-03-02 09:00'; times in UTC, 'held' where it has no clock.
+create or replace function drip_test.place(organization_id bigint, enrollment_id bigint)
+returns text
+language sql
+stable
+as $$
+  select concat_ws(', ',
+    concat_ws(' ', e.status, s.key),
+    'attempt ' || e.attempt,
+    case
+      when e.next_step_at is not null then 'due ' || to_char(e.next_step_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
+      when e.status in ('active', 'paused') then 'held'
+    end)
+  from drip_core.enrollments as e
+  left join drip_core.steps as s on s.organization_id = e.organization_id and s.id = e.step_id
+  where e.organization_id = place.organization_id and e.id = place.enrollment_id;
+$$;
+
+-- The books of a sender: 'used 3: 1 leased, 0 held, 2 sent'; 'used' is the lane's counter, the others are counted from rows.
+create or replace function drip_test.books(organization_id bigint, account_key text)
+returns text
+language sql
+stable
+as $$
+  select format('used %s: %s leased, %s held, %s sent', l.used,
+    (
+      select count(*) from drip_core.enrollments as e
+      where e.organization_id = a.organization_id and e.channel_account_id = a.id and e.lease_expires_at is not null
+    ),
+    (select count(*) from drip_core.held_messages as h where h.organization_id = a.organization_id and h.channel_account_id = a.id),
+    (
+      select count(*) from drip_core.messages as m
+      where m.organization_id = a.organization_id and m.channel_account_id = a.id and m.status = 'sent' and m.lane_day = l.counter_day
+    ))
+  from drip_core.channel_accounts as a
+  join drip_core.lanes as l on l.organization_id = a.organization_id and l.channel_account_id = a.id
+  where a.organization_id = books.organization_id and a.key = books.account_key;
 $$;
