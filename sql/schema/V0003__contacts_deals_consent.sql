@@ -80,8 +80,7 @@ create table drip_core.consent_ledger (
   constraint a_consent_statement_belongs_to_a_contact foreign key (organization_id, contact_id)
   references drip_core.contacts (organization_id, id)
 );
-create index consent_ledger_current_idx on drip_core.consent_ledger (organization_id, contact_id, channel, id desc)
-where is_effective;
+create index consent_ledger_current_idx on drip_core.consent_ledger (organization_id, contact_id, channel, id desc);
 comment on table drip_core.consent_ledger is
 'Append-only statements about consent. The newest effective one of a contact and channel counts; an opt-in that meets an opt-out is kept as a claim without effect.';
 

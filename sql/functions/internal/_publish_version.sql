@@ -78,6 +78,25 @@ begin
   join drip_core.channel_accounts as a on a.organization_id = v_org and a.key = s.item ->> 'account'
   where a.channel = any (v_channels);
 
+  -- the queues of the senders there are, so that enrolling does not have to make them
+  insert into drip_core.queues (organization_id, channel_account_id, sequence_id, is_open)
+  select v_org, a.id, v_sequence, s.status = 'active'
+  from drip_core.channel_accounts as a
+  join drip_core.sequences as s on s.organization_id = v_org and s.id = v_sequence
+  where a.organization_id = v_org and a.channel = any (v_channels)
+    and (
+      exists (
+        select from drip_core.version_senders as vs
+        where vs.organization_id = v_org and vs.sequence_id = v_sequence and vs.version = v_version and vs.channel_account_id = a.id
+      )
+      or not exists (
+        select from drip_core.version_senders as vs
+        where vs.organization_id = v_org and vs.sequence_id = v_sequence and vs.version = v_version and vs.channel = a.channel
+      )
+    )
+  order by a.id
+  on conflict do nothing;
+
   for v_step in
     select s.step, s.ordinal::int as step_no, (s.step ->> 'channel')::drip.channel as channel
     from jsonb_array_elements(v_def -> 'steps') with ordinality as s (step, ordinal)

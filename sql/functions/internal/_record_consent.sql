@@ -17,7 +17,15 @@ declare
   v_current drip.consent_state := drip_core._consent_of(_record_consent.organization_id, _record_consent.contact_id, _record_consent.channel);
   v_suppressed boolean;
 begin
-  if v_current is not distinct from _record_consent.state then
+  if v_current is not distinct from _record_consent.state or (
+    -- the same claim without effect, said again
+    select l.state
+    from drip_core.consent_ledger as l
+    where l.organization_id = _record_consent.organization_id and l.contact_id = _record_consent.contact_id
+      and l.channel = _record_consent.channel
+    order by l.id desc
+    limit 1
+  ) is not distinct from _record_consent.state then
     return;
   end if;
   v_suppressed := exists (
