@@ -1,0 +1,1 @@
+"""Scripts for developing pgdrip; none of them ships in the wheel."""
