@@ -1,0 +1,1 @@
+"""Channel providers: small classes behind one protocol, found by entry point."""

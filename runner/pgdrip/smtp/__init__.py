@@ -1,0 +1,5 @@
+"""Email over SMTP."""
+
+from pgdrip.smtp.provider import SmtpProvider
+
+__all__ = ["SmtpProvider"]
