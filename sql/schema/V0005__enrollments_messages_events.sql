@@ -44,7 +44,9 @@ create table drip_core.enrollments (
   constraint a_lease_has_a_token check (lease_expires_at is null or claim_token is not null),
   constraint no_clock_means_held
   check (status not in ('active', 'paused') or next_step_at is not null or (claim_token is not null and lease_expires_at is null))
-) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+)
+-- room for a second version of every row of a page: a claim takes neighbours, and its update must find place beside them (HOT)
+with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 create unique index enrollments_one_open_per_contact on drip_core.enrollments
 (organization_id, sequence_id, contact_id) where status in ('active', 'paused');
 create index enrollments_due_idx on drip_core.enrollments

@@ -259,12 +259,12 @@ end;
 $$;
 
 -- Everything that the session asks of all organizations (tick, next_due_at, claim) is about this one from now on.
-create or replace function drip_test.only(organization_id bigint)
+create or replace function drip_test.just(organization_id bigint)
 returns void
 language sql
 volatile
 as $$
-  insert into drip_core.login_organizations (organization_id, login) values (only.organization_id, session_user);
+  insert into drip_core.login_organizations (organization_id, login) values ($1, session_user);
 $$;
 
 -- Enrolls contacts in a sequence; the ids of the enrollments in the order of the contacts.
@@ -285,7 +285,7 @@ language sql
 volatile
 as $$
   select coalesce(jsonb_agg(jsonb_build_object(
-    'organization_id', c.organization_id, 'enrollment_id', c.enrollment_id, 'claim_token', c.claim_token) order by c.ordinal), '[]')
+    'organization_id', c.organization_id, 'enrollment_id', c.enrollment_id, 'claim_token', c.claim_token) order by c.ordinality), '[]')
   from drip.claim(claims.batch_size, claims.lease, 'test', claims.organization_id) with ordinality as c
 $$;
 
@@ -295,7 +295,7 @@ returns text
 language sql
 volatile
 as $$
-  select coalesce(string_agg(a.disposition, ' ' order by a.ordinal), '')
+  select coalesce(string_agg(a.disposition, ' ' order by a.ordinality), '')
   from drip.advance((
     select coalesce(jsonb_agg(c.claim || jsonb_build_object('outcome', report.outcome) || report.extra order by c.ordinal), '[]')
     from jsonb_array_elements(report.claims) with ordinality as c (claim, ordinal)
@@ -339,4 +339,18 @@ as $$
   from drip_core.channel_accounts as a
   join drip_core.lanes as l on l.organization_id = a.organization_id and l.channel_account_id = a.id
   where a.organization_id = books.organization_id and a.key = books.account_key;
+$$;
+
+-- The newest enrollment of a contact of that organization, by the contact's external_id.
+create or replace function drip_test.enrollment(external_id text, sequence_key text default null)
+returns bigint
+language sql
+stable
+as $$
+  select max(e.id)
+  from drip_core.enrollments as e
+  join drip_core.contacts as c on c.organization_id = e.organization_id and c.id = e.contact_id
+  join drip_core.sequences as s on s.organization_id = e.organization_id and s.id = e.sequence_id
+  where e.organization_id = drip_test.org() and c.external_id = enrollment.external_id
+    and (enrollment.sequence_key is null or s.key = enrollment.sequence_key);
 $$;

@@ -30,6 +30,8 @@ create or replace function drip_core._enrollments_updated()
 returns trigger
 language plpgsql
 set search_path = ''
+-- the plan is cached from the first, perhaps small, statement: joined row by row a large one would never end
+set enable_nestloop = off
 as $$
 declare
   v_bad text;

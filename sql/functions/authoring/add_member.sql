@@ -1,6 +1,7 @@
 -- requires: functions/internal/_require_organization.sql, functions/internal/_ensure_profile.sql
 -- Makes a profile a member of the caller's organization, or changes its role and addresses.
--- Locks: the member's row. Errors: PT404, PT422. A repeat changes nothing.
+-- Somebody signed in must be an owner or admin of it; a service need not.
+-- Locks: the member's row. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.add_member(
   organization_id bigint, profile_id uuid, email text, phone text default null, role text default 'member'
 )
@@ -11,6 +12,7 @@ security definer
 set search_path = ''
 as $$
 declare
+  v_caller constant uuid := drip_core.current_profile();
   v_phone constant text := nullif(drip_core._normalise_phone(add_member.phone), '');
 begin
   perform drip_core._require_organization(add_member.organization_id);
@@ -32,6 +34,13 @@ begin
     raise exception 'invalid phone number'
       using errcode = 'PT422', detail = format('phone: %s', add_member.phone), hint = 'Use the international form, such as +4930123456.';
   end if;
+  if v_caller is not null and not exists (
+    select from drip_core.members as m
+    where m.organization_id = add_member.organization_id and m.profile_id = v_caller and m.role in ('owner', 'admin')
+  ) then
+    raise exception 'not allowed to change members'
+      using errcode = 'PT403', detail = format('profile_id: %s', v_caller), hint = 'Ask an owner or admin of the organization.';
+  end if;
   perform drip_core._ensure_profile(add_member.profile_id);
   insert into drip_core.members as m (organization_id, profile_id, role, email, phone)
   values (add_member.organization_id, add_member.profile_id, add_member.role::drip.member_role, btrim(add_member.email), v_phone)
@@ -43,4 +52,4 @@ $$;
 revoke all on function drip.add_member(bigint, uuid, text, text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.add_member(bigint, uuid, text, text, text) to drip_app;
 comment on function drip.add_member(bigint, uuid, text, text, text) is
-'Makes a profile a member of an organization (owner, admin, member, viewer) or changes the membership. Errors: PT404, PT422.';
+'Makes a profile a member of an organization (owner, admin, member, viewer) or changes the membership. Errors: PT403, PT404, PT422.';

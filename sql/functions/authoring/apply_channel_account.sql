@@ -69,6 +69,8 @@ begin
     begin
       if (v_merged ->> 'min_gap')::interval < interval '0' or (v_merged ->> 'max_gap')::interval < (v_merged ->> 'min_gap')::interval then
         v_problem := 'account.max_gap: must not be shorter than min_gap, and neither below zero';
+      elsif (v_merged ->> 'max_gap')::interval > interval '30 days' then
+        v_problem := 'account.max_gap: at most 30 days';
       end if;
     exception
       when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then

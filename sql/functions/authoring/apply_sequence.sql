@@ -11,7 +11,7 @@ as $$
 #variable_conflict use_column
 declare
   v_org constant bigint := apply_sequence.organization_id;
-  v_content constant jsonb := jsonb_strip_nulls(apply_sequence.definition) - 'status';
+  v_content constant jsonb := case when jsonb_typeof(apply_sequence.definition) = 'object' then jsonb_strip_nulls(apply_sequence.definition) - 'status' end;
   v_wanted constant text := apply_sequence.definition ->> 'status';
   v_now constant timestamptz := drip_core.now();
   v_hash bytea;

@@ -20,7 +20,8 @@ declare
 begin
   perform drip_core._require_organization(v_org);
   perform drip_core._require_known_keys(v_new, array['name', 'language', 'category', 'status', 'parameter_format', 'components'], 'template');
-  if coalesce(v_new ->> 'name', '') !~ '^[a-z0-9_]{1,512}$'
+  if coalesce(v_new ->> 'name', '') !~ '^[a-z0-9_]+$'
+    or length(v_new ->> 'name') > 512
     or v_language !~ '^[a-z]{2,3}(_[A-Z]{2})?$'
     or v_status not in ('approved', 'pending', 'rejected', 'paused', 'disabled', 'in_appeal', 'deleted')
     or v_format not in ('positional', 'named')

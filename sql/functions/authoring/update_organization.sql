@@ -1,6 +1,6 @@
 -- requires: functions/internal/_require_organization.sql, functions/internal/_apply_organization_settings.sql
 -- Changes settings of the caller's organization: an absent key keeps its value, null clears it.
--- Locks: the organization's row. Errors: PT404, PT422. A repeat changes nothing.
+-- Locks: the organization's row. Errors: PT404, PT409, PT422. A repeat changes nothing.
 create or replace function drip.update_organization(organization_id bigint, settings jsonb)
 returns void
 language plpgsql
@@ -17,4 +17,4 @@ $$;
 revoke all on function drip.update_organization(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.update_organization(bigint, jsonb) to drip_app;
 comment on function drip.update_organization(bigint, jsonb) is
-'Changes settings (postal_address, public_base_url, tracking, require_opt_in, holidays, contact_cap, default_window): absent keeps, null clears. Errors: PT404, PT422.';
+'Changes settings (postal_address, public_base_url, tracking, require_opt_in, holidays, contact_cap, default_window): absent keeps, null clears. Errors: PT404, PT409, PT422.';

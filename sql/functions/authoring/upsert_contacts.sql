@@ -1,6 +1,7 @@
--- requires: functions/authoring/upsert_contact.sql
+-- requires: functions/authoring/upsert_contact.sql, functions/internal/_hash_address.sql
 -- Creates or changes many contacts. A bad one is answered with outcome 'invalid' and its problem; the others land.
--- Contacts are stored in the order given. Locks: as upsert_contact for each. Errors: PT404, PT422 (no array, over 10,000).
+-- Contacts are stored in the order given. Locks: the contacts there are in id order; with opt-outs among them their open
+-- enrollments in id order; then as upsert_contact for each. Errors: PT404, PT422 (no array, over 10,000).
 -- A repeat changes nothing.
 create or replace function drip.upsert_contacts(organization_id bigint, contacts jsonb)
 returns table (ordinal int, contact_id bigint, outcome text, detail text)
@@ -8,16 +9,53 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_item record;
   v_stored record;
+  v_contacts bigint[];
 begin
   perform drip_core._require_organization(upsert_contacts.organization_id);
   if upsert_contacts.contacts is null or jsonb_typeof(upsert_contacts.contacts) <> 'array' or jsonb_array_length(upsert_contacts.contacts) > 10000 then
     raise exception 'invalid contacts'
       using errcode = 'PT422', detail = 'contacts: a JSON array of at most 10,000 contacts is needed', hint = 'Call it in batches.';
   end if;
+  -- what the batch will change is locked in key order: rivals (another import, a settlement) do so too
+  v_contacts := array(
+    select c.id
+    from drip_core.contacts as c
+    where c.organization_id = upsert_contacts.organization_id and c.id = any (array(
+      select x.id
+      from drip_core.contacts as x
+      where x.organization_id = upsert_contacts.organization_id and x.external_id = any (array(
+        select btrim(i.value ->> 'external_id') from jsonb_array_elements(upsert_contacts.contacts) as i))
+      union all
+      select x.id
+      from drip_core.contacts as x
+      where x.organization_id = upsert_contacts.organization_id and x.email_hash = any (array(
+        select drip_core._hash_address('email', i.value ->> 'email')
+        from jsonb_array_elements(upsert_contacts.contacts) as i
+        where i.value ->> 'external_id' is null and i.value ->> 'email' is not null))
+      union all
+      select x.id
+      from drip_core.contacts as x
+      where x.organization_id = upsert_contacts.organization_id and x.phone_hash = any (array(
+        select drip_core._hash_address('whatsapp_cloud', i.value ->> 'phone')
+        from jsonb_array_elements(upsert_contacts.contacts) as i
+        where i.value ->> 'external_id' is null and i.value ->> 'email' is null and i.value ->> 'phone' is not null))
+    ))
+    order by c.id
+    for no key update
+  );
+  if upsert_contacts.contacts @? '$[*].consent.* ? (@ == "opted_out")' then
+    perform
+    from drip_core.enrollments as e
+    where e.organization_id = upsert_contacts.organization_id and e.contact_id = any (v_contacts) and e.status in ('active', 'paused')
+    order by e.id
+    for no key update;
+  end if;
+
   for v_item in
     select c.value, c.position::int as position
     from jsonb_array_elements(upsert_contacts.contacts) with ordinality as c (value, position)

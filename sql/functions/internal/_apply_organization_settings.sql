@@ -1,7 +1,7 @@
 -- owner: drip_engine
 -- requires: functions/internal/_require_known_keys.sql, functions/internal/_insert_organization.sql, functions/internal/_is_timezone.sql
 -- Checks and stores settings of an organization. The caller has checked that it is its own.
--- Locks: the organization's row. Errors: PT422. A repeat changes nothing.
+-- Locks: the organization's row. Errors: PT409 (public_base_url in use), PT422. A repeat changes nothing.
 create or replace function drip_core._apply_organization_settings(organization_id bigint, settings jsonb)
 returns void
 language plpgsql
@@ -34,10 +34,19 @@ begin
     raise exception 'invalid settings'
       using errcode = 'PT422', detail = 'settings.require_opt_in: true or false is needed', hint = 'Pass a JSON boolean.';
   end if;
-  if v_new ->> 'public_base_url' !~ '^https?://[^[:space:]/]+[^[:space:]]*$' then
+  if v_new ->> 'public_base_url' !~ '^https?://[^[:space:]/]{2,}[^[:space:]]*$' then
     raise exception 'invalid settings'
       using errcode = 'PT422', detail = format('settings.public_base_url: %s', left(v_new ->> 'public_base_url', 100)),
         hint = 'Pass an https:// address, such as https://mail.example.com.';
+  end if;
+  if v_new ? 'public_base_url' and v_new ->> 'public_base_url' is null and exists (
+    select from drip_core.sequences as s
+    join drip_core.sequence_versions as sv on sv.organization_id = v_org and sv.sequence_id = s.id
+    where s.organization_id = v_org and s.status <> 'archived' and 'email' = any (sv.channels)
+  ) then
+    raise exception 'the public_base_url is in use'
+      using errcode = 'PT409', detail = 'settings.public_base_url: unsubscribe links of published email steps are made of it',
+        hint = 'Set another address, or archive the sequences with email steps first.';
   end if;
   if coalesce(jsonb_typeof(nullif(v_new -> 'holidays', 'null')), 'array') <> 'array' then
     raise exception 'invalid settings'

@@ -35,7 +35,7 @@ begin
       return format('%s: at most 500 characters', v_key);
     end if;
   end loop;
-  if coalesce(btrim(v_contact ->> 'external_id'), btrim(v_contact ->> 'email'), btrim(v_contact ->> 'phone'), '') = '' then
+  if btrim(concat(v_contact ->> 'external_id', v_contact ->> 'email', v_contact ->> 'phone')) = '' then
     return 'nothing identifies the contact: give external_id, email or phone';
   end if;
   if btrim(v_contact ->> 'external_id') = '' then

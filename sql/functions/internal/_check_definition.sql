@@ -11,7 +11,8 @@ as $$
 #variable_conflict use_column
 declare
   v_org constant bigint := _check_definition.organization_id;
-  v_def constant jsonb := _check_definition.definition;
+  -- a null is an absent key: what is judged is what is published
+  v_def constant jsonb := jsonb_strip_nulls(_check_definition.definition);
   v_step jsonb;
   v_path text;
   v_text text;
@@ -97,7 +98,7 @@ begin
       ) then
         return query select v_path || '.account', 'not_found',
           format('there is no channel account "%s"', left(v_item ->> 'account', 100))
-          || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(v_item ->> 'account', array(
+          || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(coalesce(v_item ->> 'account', ''), array(
             select a.key from drip_core.channel_accounts as a where a.organization_id = v_org order by a.key limit 200))), '');
       end if;
       if v_item ? 'weight' and (jsonb_typeof(v_item -> 'weight') <> 'number' or (v_item ->> 'weight') !~ '^[1-9][0-9]{0,5}$') then

@@ -4,7 +4,7 @@
 -- of concurrent callers one inserts, the others learn already_active. No existing row is ever rewritten.
 -- Locks: the sequence with key share (against archiving); rows of contacts, version, step and lanes with key share, by
 -- foreign key, contacts in id order. No lane is locked: wakeups tell them.
--- Errors: PT404 (sequence). A repeat answers already_active or already_finished.
+-- Errors: PT404 (sequence), PT422 (start_at). A repeat answers already_active or already_finished.
 create or replace function drip_core._enroll_contacts(
   organization_id bigint, sequence_key text, contact_ids bigint[], deal_ids bigint[], start_at timestamptz, source text
 )
@@ -34,6 +34,10 @@ declare
   v_inserted_contacts bigint[];
   v_inserted bigint[];
 begin
+  if _enroll_contacts.start_at > v_now + interval '3660 days' then
+    raise exception 'invalid start_at'
+      using errcode = 'PT422', detail = format('start_at: %s', _enroll_contacts.start_at), hint = 'Use an instant within ten years.';
+  end if;
   perform drip_core._sequence_id(v_org, _enroll_contacts.sequence_key);
   select s.*
   into v_sequence
@@ -94,15 +98,23 @@ begin
           select f.value
           from unnest(
             v_version.field_channels,
-            drip_core._merge_values(v_version.field_paths, array_fill(null::text, array[cardinality(v_version.field_paths)]), c, d, null, v_organization, null)
+            drip_core._merge_values(v_version.field_paths, array_fill(null::text, array[cardinality(v_version.field_paths)]), ck.contact, dk.deal, null, v_organization, null)
           ) as f (channel, value)
           where case f.channel when 'email' then c.email else c.phone end is not null
         ), null) is not null then 'missing_field'
         else 'enrolled'
       end::drip.enroll_outcome as outcome
     from unnest(v_given, v_deals) with ordinality as i (id, deal_id, ordinal)
-    left join drip_core.contacts as c on c.organization_id = v_org and c.id = i.id
-    left join drip_core.deals as d on d.organization_id = v_org and d.id = i.deal_id
+    -- offset 0: looked up by key, or a plan made before an import is analysed compares each contact with each
+    left join lateral (
+      select k as contact from drip_core.contacts as k where k.organization_id = v_org and k.id = i.id offset 0
+    ) as ck on true
+    left join lateral (
+      select k as deal from drip_core.deals as k where k.organization_id = v_org and k.id = i.deal_id offset 0
+    ) as dk on true
+    cross join lateral (
+      select (ck.contact).id, (ck.contact).erased_at, (ck.contact).email, (ck.contact).phone, (ck.contact).email_hash, (ck.contact).phone_hash
+    ) as c
     left join lateral (
       select
         max(e.entry_no) as entry_no,
@@ -146,8 +158,14 @@ begin
         union all
         select a.id, 1
         from drip_core.channel_accounts as a
-        join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = a.id and l.status = 'active'
+        join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = a.id
         where a.organization_id = v_org and a.channel = ch.channel
+          -- where none is active they wait for one that will be
+          and (l.status = 'active' or not exists (
+            select from drip_core.channel_accounts as oa
+            join drip_core.lanes as ol on ol.organization_id = v_org and ol.channel_account_id = oa.id and ol.status = 'active'
+            where oa.organization_id = v_org and oa.channel = ch.channel
+          ))
           and not exists (
             select from drip_core.version_senders as vs
             where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
@@ -221,6 +239,7 @@ begin
     select e.id
     from drip_core.enrollments as e
     where e.organization_id = v_org and e.contact_id = i.id and e.sequence_id = v_sequence.id and e.status in ('active', 'paused')
+    offset 0
   ) as open on n.id is null and i.outcome = 'enrolled'
   order by i.ordinal;
 end;

@@ -2,7 +2,7 @@
 -- requires: functions/internal/_make_event_partition.sql
 -- Makes the partitions of events for the month of an instant and the three after it. A month that already has rows in the
 -- default partition stays there.
--- Locks: an advisory lock (a rival goes away); those of _make_event_partition. Errors: none. A repeat changes nothing.
+-- Locks: an advisory lock (a rival goes away); those of _make_event_partition, waiting for nobody. Errors: none. A repeat changes nothing.
 create or replace function drip_core._ensure_event_partitions(at timestamptz)
 returns int
 language plpgsql
@@ -32,6 +32,12 @@ begin
       when check_violation then
         -- a row of that month reached the default partition meanwhile
         continue;
+      when lock_not_available then
+        -- somebody reads or writes the default partition: another time
+        return v_made;
+      when lock_not_available then
+        -- somebody reads the history: the next call makes it
+        return v_made;
     end;
   end loop;
   return v_made;

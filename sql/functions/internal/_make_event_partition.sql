@@ -1,14 +1,17 @@
 -- Makes one partition of events apart from it and attaches it, so that writers are never locked out.
 -- Locks: share update exclusive on events, access exclusive on its default partition for the moment of the attach.
--- Errors: check_violation when the default partition has rows of that range. Not to be repeated.
+-- Errors: check_violation when the default partition has rows of that range, lock_not_available while it is being read. Not to be repeated.
 create or replace function drip_core._make_event_partition(name text, lower_bound timestamptz, upper_bound timestamptz)
 returns void
 language plpgsql
 volatile
 security definer
 set search_path = ''
+set lock_timeout = '50ms'
 as $$
 begin
+  -- whoever reads the history holds the default partition: do not wait for them, and let nobody wait behind us
+  lock table drip_core.events_default in access exclusive mode nowait;
   execute format('create table drip_core.%I (like drip_core.events including defaults including constraints)', _make_event_partition.name);
   execute format('alter table drip_core.%I enable row level security', _make_event_partition.name);
   execute format('alter table drip_core.%I force row level security', _make_event_partition.name);

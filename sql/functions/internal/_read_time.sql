@@ -12,7 +12,8 @@ begin
   end if;
   return _read_time.value::timestamptz;
 exception
-  when invalid_datetime_format or datetime_field_overflow then
+  when data_exception then
+    -- the class: zones that there are not have conditions of their own
     return null;
 end;
 $$;

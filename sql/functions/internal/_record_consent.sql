@@ -2,7 +2,7 @@
 -- Records what an upsert or import says about consent. An opt-out counts at once: suppression of the address, and
 -- every open enrollment that uses the channel ends as unsubscribed. An opt-in over an opt-out or a suppression is
 -- kept as a claim that changed nothing: only drip.reconsent with evidence can do that. The same statement twice is one.
--- Locks: the contact's open enrollments in id order. Errors: none. A repeat changes nothing.
+-- Locks: the contact's open enrollments in id order, then the suppression of its address. Errors: none. A repeat changes nothing.
 create or replace function drip_core._record_consent(
   organization_id bigint, contact_id bigint, channel drip.channel, state drip.consent_state, source text
 )
@@ -45,11 +45,12 @@ begin
     _record_consent.source, v_profile, v_now, v_now
   );
   if _record_consent.state = 'opted_out' then
+    -- enrollments before suppressions, as a settlement locks them
+    perform drip_core._end_enrollments(
+      _record_consent.organization_id, _record_consent.contact_id, _record_consent.channel, 'opted_out');
     perform drip_core._suppress_contact(
       _record_consent.organization_id, _record_consent.contact_id, _record_consent.channel, 'opted_out',
       jsonb_build_object('source', _record_consent.source));
-    perform drip_core._end_enrollments(
-      _record_consent.organization_id, _record_consent.contact_id, _record_consent.channel, 'opted_out');
   end if;
 end;
 $$;

@@ -18,6 +18,7 @@ declare
   v_merge constant jsonb := _render_message.merge_values;
   v_key constant smallint := (v_merge ->> 'key')::smallint;
   v_arguments constant text[] := drip_core._format_arguments(array(select v.value from jsonb_array_elements_text(v_merge -> 'values') as v (value)));
+  v_breaks constant text := '[\r\n\t\v\f\u0085\u2028\u2029]+';
   v_message drip_core.rendered_message;
   v_ids jsonb := v_merge -> 'thread' -> 'ids';
 begin
@@ -26,10 +27,12 @@ begin
   v_message.link_token := drip_core._make_token(
     v_key, _render_message.inner_pad, _render_message.outer_pad, 'link', v_step.organization_id, _render_message.enrollment_id, v_step.id);
   v_message.to_address := v_merge ->> 'to';
-  v_message.to_name := v_merge ->> 'to_name';
+  -- names and the subject become headers
+  v_message.to_name := regexp_replace(v_merge ->> 'to_name', v_breaks, ' ', 'g');
   v_message.from_address := v_merge ->> 'from';
-  v_message.from_name := v_merge ->> 'from_name';
-  v_message.subject := coalesce(v_merge -> 'thread' ->> 'subject', btrim(format(v_step.subject_format, variadic v_arguments)));
+  v_message.from_name := regexp_replace(v_merge ->> 'from_name', v_breaks, ' ', 'g');
+  v_message.subject := btrim(regexp_replace(
+    coalesce(v_merge -> 'thread' ->> 'subject', format(v_step.subject_format, variadic v_arguments)), v_breaks, ' ', 'g'));
   v_message.text_body := format(v_step.text_format, variadic v_arguments);
   v_message.html_body := format(v_step.html_format, variadic v_arguments);
   if v_step.template is not null then

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_plan_step.sql, functions/internal/_insert_wakeups.sql, functions/internal/_suppress_contact.sql
+-- requires: functions/internal/_plan_step.sql, functions/internal/_insert_wakeups.sql, functions/internal/_hash_address.sql
 -- Settles results of one organization; see drip.advance. The decision of each is made once, in one select; the writes
 -- follow it set by set. A paused enrollment moves on but stays paused; an ended one keeps status and step; both settle
 -- message, event and capacity all the same.
@@ -25,11 +25,11 @@ declare
   v_has_failure boolean;
   v_lane_ids bigint[];
 begin
-  -- of duplicates the first counts
+  -- of duplicates the first counts; a stale result is no duplicate of a valid one
   v_firsts := array(
-    select distinct on (r.enrollment_id) r
+    select distinct on (r.enrollment_id, r.claim_token) r
     from unnest(_settle_messages.results) as r
-    order by r.enrollment_id, r.ordinal
+    order by r.enrollment_id, r.claim_token, r.ordinal
   );
   v_locked := array(
     select e.id
@@ -72,7 +72,8 @@ begin
       case
         when e.status not in ('active', 'paused') or d.verdict = 'given_up' or d.verdict = 'held' then null
         when d.verdict = 'sent' then drip_core._plan_step(v_now, n.delay_elapsed, n.delay_days, v_zone)
-        when d.verdict = 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1], r.retry_at)
+        when d.verdict = 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1],
+          case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         else coalesce(e.next_step_at, v_now)
       end,
       case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end,
@@ -167,7 +168,8 @@ begin
         (count(*) filter (where w.disposition = 'held' and not w.was_held)
           - count(*) filter (where w.disposition <> 'held' and w.was_held))::int as held_change,
         left(max(concat_ws(' ', w.error_code, w.error_message)) filter (where w.outcome = 'sender_error'), 500) as sender_error,
-        max(greatest(coalesce(w.retry_at, v_now + interval '60 seconds'), v_now + interval '1 second'))
+        -- within a week: a time that the provider garbled must not stop the sender for good
+        max(least(greatest(coalesce(w.retry_at, v_now + interval '60 seconds'), v_now + interval '1 second'), v_now + interval '168 hours'))
           filter (where w.outcome = 'throttled') as throttled_until
       from unnest(v_rows) as w
       join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = w.channel_account_id
@@ -255,14 +257,24 @@ begin
   where e.organization_id = v_org and e.id = w.enrollment_id;
 
   if v_has_failure then
-    perform drip_core._suppress_contact(v_org, w.contact_id, w.channel, w.message_reason, jsonb_strip_nulls(jsonb_build_object(
-      'enrollment_id', w.enrollment_id, 'step_id', w.step_id, 'error_code', w.error_code, 'error_message', w.error_message)))
-    from unnest(v_rows) as w
-    where w.disposition = 'bounced';
+    -- the address that was written to: the contact may have another one by now; in key order, as rivals insert them
+    insert into drip_core.suppressions (organization_id, channel, address_hash, reason, evidence, created_at)
+    select
+      v_org, b.channel, b.address_hash, b.message_reason, jsonb_strip_nulls(jsonb_build_object(
+        'enrollment_id', b.enrollment_id, 'step_id', b.step_id, 'error_code', b.error_code, 'error_message', b.error_message)), v_now
+    from (
+      select
+        w.channel, drip_core._hash_address(w.channel, w.merge_values ->> 'to') as address_hash, w.message_reason,
+        w.enrollment_id, w.step_id, w.error_code, w.error_message
+      from unnest(v_rows) as w
+      where w.disposition = 'bounced' and w.merge_values ->> 'to' is not null
+    ) as b
+    order by b.channel, b.address_hash, b.enrollment_id
+    on conflict do nothing;
   end if;
 
   delete from drip_core.detached_claims as c
-  where c.organization_id = v_org and c.enrollment_id = any (v_locked);
+  where c.organization_id = v_org and c.enrollment_id = any (array(select w.enrollment_id from unnest(v_rows) as w));
 
   -- what is due before the lanes look again
   insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)

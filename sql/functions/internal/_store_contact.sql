@@ -21,13 +21,22 @@ declare
 begin
   if v_external is null then
     perform pg_advisory_xact_lock(hashtextextended(encode(coalesce(v_email_hash, v_phone_hash), 'hex'), v_org));
-    select c.id into contact_id
-    from drip_core.contacts as c
-    where c.organization_id = v_org
-      and case when v_email_hash is not null then c.email_hash = v_email_hash else c.phone_hash = v_phone_hash end
-    order by c.id
-    limit 1
-    for no key update;
+    -- a statement for each: one for both could use no index
+    if v_email_hash is not null then
+      select c.id into contact_id
+      from drip_core.contacts as c
+      where c.organization_id = v_org and c.email_hash = v_email_hash
+      order by c.id
+      limit 1
+      for no key update;
+    else
+      select c.id into contact_id
+      from drip_core.contacts as c
+      where c.organization_id = v_org and c.phone_hash = v_phone_hash
+      order by c.id
+      limit 1
+      for no key update;
+    end if;
   else
     insert into drip_core.contacts (organization_id, external_id, created_at, updated_at)
     values (v_org, v_external, v_now, v_now)

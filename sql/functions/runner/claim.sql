@@ -87,7 +87,6 @@ begin
   if v_lane_count = 0 then
     return;
   end if;
-  v_share := ceil(claim.batch_size::numeric / v_lane_count);
   select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
 
   for v_org in
@@ -188,7 +187,9 @@ begin
         end if;
       end loop;
 
-      -- how much the lane may take now
+      -- how much the lane may take now: its share of what is left, so that lanes without work cost the others nothing
+      v_share := ceil(v_left::numeric / greatest(v_lane_count, 1));
+      v_lane_count := v_lane_count - 1;
       v_limit := drip_core._effective_limit(
         v_lane.daily_limit, v_lane.ramp_start, v_lane.ramp_increment, v_lane.first_claim_day, v_lane.counter_day);
       v_room := case
@@ -341,16 +342,21 @@ begin
     if cardinality(v_ok_ids) > 0 then
       return query
       select
-        v_org, u.id, v_token, r.message_token, r.link_token, s.channel, a.id, a.provider, a.config, a.secret_ref,
-        r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
-        e.attempt + 1, false, sq.key, s.key, v_expires
-      from unnest(v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_values) with ordinality as u (id, lane, step, merge_values, ordinal)
-      join drip_core.steps as s on s.organization_id = v_org and s.id = u.step
-      join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = s.sequence_id
-      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = u.lane
-      join drip_core.enrollments as e on e.organization_id = v_org and e.id = u.id
-      cross join lateral drip_core._render_message(s, u.id, u.merge_values, v_key.inner_pad, v_key.outer_pad) as r
-      order by u.ordinal;
+        v_org, d.enrollment_id, v_token, r.message_token, r.link_token, (d.step).channel, (d.account).id, (d.account).provider,
+        (d.account).config, (d.account).secret_ref, r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body,
+        r.html_body, r.template, r.headers, d.attempt + 1, false, d.sequence_key, (d.step).key, v_expires
+      from (
+        -- offset 0: joined first, or a plan may render every step of the organization with every message
+        select u.ordinal, u.id as enrollment_id, u.merge_values, s as step, a as account, sq.key as sequence_key, e.attempt
+        from unnest(v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_values) with ordinality as u (id, lane, step, merge_values, ordinal)
+        join drip_core.steps as s on s.organization_id = v_org and s.id = u.step
+        join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = s.sequence_id
+        join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = u.lane
+        join drip_core.enrollments as e on e.organization_id = v_org and e.id = u.id
+        offset 0
+      ) as d
+      cross join lateral drip_core._render_message(d.step, d.enrollment_id, d.merge_values, v_key.inner_pad, v_key.outer_pad) as r
+      order by d.ordinal;
     end if;
   end loop;
 end;

@@ -2,7 +2,8 @@
 -- requires: functions/internal/_parse_claims.sql
 -- Marks messages as about to be handed to their provider, so that a crash holds only what was really in flight. Only
 -- claims that are still valid are counted: a runner that gets a smaller number than it asked for asks one by one, and
--- sends only what counts. Where the sender resends, nothing is written.
+-- sends only what counts. Where the sender resends, nothing is written. The mark survives a crash of the server even
+-- where commits are asynchronous: a lost mark would be a message sent twice.
 -- Locks: the enrollments in id order. Errors: PT422. A repeat changes nothing.
 create or replace function drip.hand_over(claims jsonb)
 returns int
@@ -38,6 +39,9 @@ begin
       join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
       where e.organization_id = v_org and e.id = any (v_ids) and e.handed_over_at is null and a.on_unknown = 'hold'
     );
+    if cardinality(v_hold_ids) > 0 and current_setting('synchronous_commit') = 'off' then
+      perform set_config('synchronous_commit', 'local', true);
+    end if;
     update drip_core.enrollments as e
     set handed_over_at = v_now
     where e.organization_id = v_org and e.id = any (v_hold_ids);

@@ -17,7 +17,17 @@ declare
   v_allowed constant bigint[] := drip_core._allowed_organizations(null);
   v_due timestamptz;
 begin
-  select min(greatest(f.due_at, s.slot_at))
+  select min(greatest(
+    least(
+      -- a lane with a gap waits for what it has in flight, wherever that is
+      case when w.free_at is not null then greatest(w.free_at, case when a.min_gap is not null then w.lease_at end) end,
+      w.open_lease_at
+    ),
+    l.next_slot_at,
+    -- no capacity before the next local day, or before a lease in flight expires unused
+    case when c.used >= drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, c.day)
+      then least((c.day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone), w.lease_at) end
+  ))
   into v_due
   from drip_core.lanes as l
   join drip_core.channel_accounts as a on a.organization_id = l.organization_id and a.id = l.channel_account_id
@@ -30,36 +40,47 @@ begin
     greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, o.timezone))::date) as day
   ) as c
   cross join lateral (
-    select greatest(
-      l.next_slot_at,
-      case when c.used >= drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, c.day)
-        then (c.day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) end
-    ) as slot_at
-  ) as s
-  join drip_core.queues as q on q.organization_id = l.organization_id and q.channel_account_id = l.channel_account_id and q.is_open
-  cross join lateral (
-    select least(
-      (
-        select e.next_step_at
-        from drip_core.enrollments as e
-        where e.organization_id = q.organization_id and e.channel_account_id = q.channel_account_id and e.sequence_id = q.sequence_id
-          and e.status = 'active' and e.next_step_at is not null and e.claim_token is null
-          and (a.min_gap is null or l.leased = 0)
-        order by e.next_step_at, e.id
-        limit 1
-      ),
-      case when l.leased > 0 then (
-        select min(e.lease_expires_at)
-        from drip_core.enrollments as e
-        where e.organization_id = q.organization_id and e.channel_account_id = q.channel_account_id and e.sequence_id = q.sequence_id
-          and e.status = 'active' and e.next_step_at <= v_now and e.lease_expires_at is not null
-      ) end
-    ) as due_at
-  ) as f
+    select
+      min(f.free_at) as free_at,
+      min(f.lease_at) filter (where f.is_open) as open_lease_at,
+      -- of an enrollment that was paused or ended in flight
+      least(min(f.lease_at), case when l.leased > 0 then (
+        select min(d.lease_expires_at)
+        from drip_core.detached_claims as d
+        where d.organization_id = l.organization_id and d.channel_account_id = l.channel_account_id
+      ) end) as lease_at
+    from (
+      select
+        q.is_open,
+        case when q.is_open then (
+          select e.next_step_at
+          from drip_core.enrollments as e
+          where e.organization_id = q.organization_id and e.channel_account_id = q.channel_account_id and e.sequence_id = q.sequence_id
+            and e.status = 'active' and e.next_step_at is not null and e.claim_token is null
+          order by e.next_step_at, e.id
+          limit 1
+        ) end as free_at,
+        -- claims take what is due longest, so leases are among the first; never a whole backlog is read
+        case when l.leased > 0 then (
+          select min(k.lease_expires_at)
+          from (
+            select e.lease_expires_at
+            from drip_core.enrollments as e
+            where e.organization_id = q.organization_id and e.channel_account_id = q.channel_account_id and e.sequence_id = q.sequence_id
+              and e.status = 'active' and e.next_step_at <= v_now
+            order by e.next_step_at, e.id
+            limit 1000
+          ) as k
+        ) end as lease_at
+      from drip_core.queues as q
+      where q.organization_id = l.organization_id and q.channel_account_id = l.channel_account_id
+    ) as f
+  ) as w
   where l.status = 'active'
-    and a.daily_limit is distinct from 0
     and (v_allowed is null or l.organization_id = any (v_allowed))
-    and f.due_at is not null;
+    -- held messages may fill a limit for good
+    and coalesce(l.held < least(a.daily_limit, case when a.ramp_increment = 0 then a.ramp_start end), true)
+    and (w.free_at is not null or w.open_lease_at is not null);
   return v_due;
 end;
 $$;

@@ -33,7 +33,7 @@ begin
       select e.channel_account_id from drip_core.enrollments as e where e.organization_id = v_org and e.id = any (v_ids)
     );
     perform drip_core._release_claims(v_org, v_ids, v_now);
-    perform drip_core._return_capacity(v_org, v_lanes, '{}');
+    perform drip_core._return_capacity(v_org, v_lanes, '{}', false);
     insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
     select v_org, e.channel_account_id, e.sequence_id, min(e.next_step_at)
     from drip_core.enrollments as e

@@ -51,7 +51,8 @@ begin
       perform drip_core._return_capacity(
         v_queue.organization_id,
         array_fill(v_queue.channel_account_id, array[v_expired.released]),
-        array_fill(v_queue.channel_account_id, array[v_expired.held]));
+        array_fill(v_queue.channel_account_id, array[v_expired.held]),
+        true);
     end if;
     update drip_core.queues as q
     set due_from = '-infinity', due_from_id = 0, recheck_at = least(v_now + interval '5 minutes', v_expired.next_expiry)
@@ -77,6 +78,11 @@ begin
     order by d.lease_expires_at
     limit 1000
   loop
+    perform
+    from drip_core.lanes as l
+    where l.organization_id = v_claim.organization_id and l.channel_account_id = v_claim.channel_account_id
+    for no key update skip locked;
+    continue when not found;
     select e.*
     into v_row
     from drip_core.enrollments as e
@@ -90,7 +96,8 @@ begin
       perform drip_core._return_capacity(
         v_claim.organization_id,
         array_fill(v_claim.channel_account_id, array[v_expired.released]),
-        array_fill(v_claim.channel_account_id, array[v_expired.held]));
+        array_fill(v_claim.channel_account_id, array[v_expired.held]),
+        true);
       v_released := v_released + v_expired.released;
       v_held := v_held + v_expired.held;
     end if;

@@ -1,0 +1,35 @@
+begin;
+select plan(12);
+
+select drip_test.at('2026-03-02T09:00:00Z');
+select drip_test.organization();
+select drip_test.just(drip_test.org());
+select drip_test.keep('sales', drip_test.mailbox(drip_test.org(), 'sales'));
+select drip_test.email_sequence(drip_test.org(), 'welcome', 2);
+select drip_test.email_sequence(drip_test.org(), 'later', 1);
+select is(drip.next_due_at(), null, 'nothing waits');
+select drip_test.enrolled(drip_test.org(), 'later', drip_test.contacts(drip_test.org(), 1, 'l'), '2026-05-01T12:00:00Z');
+select is(drip.next_due_at(), '2026-05-01T12:00:00Z', 'far away, from the row and not from a probe');
+select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'a claim finds nothing');
+select is(drip.next_due_at(), '2026-05-01T12:00:00Z', 'which changes nothing');
+select drip_test.enrolled(drip_test.org(), 'welcome', array[drip_test.contact(drip_test.org(), 'ann')]);
+select is(drip.next_due_at(), '2026-03-02T09:00:00Z', 'something earlier comes');
+select drip.set_sequence_status(drip_test.org(), 'welcome', 'paused');
+select is(drip.next_due_at(), '2026-05-01T12:00:00Z', 'a closed queue is not counted');
+select drip.set_sequence_status(drip_test.org(), 'welcome', 'active');
+create temporary table c as select drip_test.claims(drip_test.org(), 10, '3 minutes') as claims;
+select is(drip.next_due_at(), '2026-03-02T09:03:00Z', 'a lease in flight counts with its expiry');
+select drip_test.report(c.claims) from c;
+select is(drip.next_due_at(), '2026-03-03T09:00:00Z', 'then the next step');
+select drip.pause_lane(drip_test.org(), drip_test.kept('sales'), 'x');
+select is(drip.next_due_at(), null, 'a paused lane is not counted');
+select drip.resume_lane(drip_test.org(), drip_test.kept('sales'));
+select drip.pause_enrollment(drip_test.org(), drip_test.enrollment('ann'));
+select is(drip.next_due_at(), '2026-05-01T12:00:00Z', 'nor a paused enrollment');
+select drip.remove_enrollment(drip_test.org(), drip_test.enrollment('l1'));
+select is(drip.next_due_at(), null, 'nor an ended one');
+select drip.resume_enrollment(drip_test.org(), drip_test.enrollment('ann'));
+select is(drip.next_due_at(), '2026-03-03T09:00:00Z', 'resumed it is again');
+
+select finish();
+rollback;

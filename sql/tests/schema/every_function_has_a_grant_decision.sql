@@ -1,0 +1,71 @@
+-- Who may execute what: the decisions, as a table. A function that is not listed here fails the first assertion.
+begin;
+select plan(4);
+
+create temporary table decisions (name text primary key, roles text[] not null) on commit drop;
+insert into decisions
+select
+  f.name,
+  array['drip_app']
+from unnest(array[
+    'add_member', 'apply_channel_account', 'apply_sequence', 'apply_whatsapp_template', 'enroll', 'enroll_deals', 'enroll_many',
+    'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_channel_accounts', 'list_contacts', 'list_enrollments',
+    'list_sequences', 'pause_enrollment', 'pause_enrollments', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
+    'resume_enrollment', 'resume_enrollments', 'retry_failed', 'set_sequence_status', 'update_organization', 'upsert_contact',
+    'upsert_contacts', 'upsert_deal', 'validate_sequence', 'why'
+  ]) as f (name);
+insert into decisions
+select
+  f.name,
+  array['drip_runner']
+from unnest(array['advance', 'claim', 'hand_over', 'next_due_at', 'release', 'tick']) as f (name);
+insert into decisions values
+('pause_lane', array['drip_app', 'drip_runner']),
+('resume_lane', array['drip_app', 'drip_runner']),
+('resolve_unknown', array['drip_app', 'drip_runner']),
+('version', array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner']),
+-- for the operator alone
+('create_organization', '{}');
+
+-- internal functions are for the owners; these are called by the reporting views, which read as their caller
+create temporary table internal_decisions (name text primary key, roles text[] not null) on commit drop;
+insert into internal_decisions values
+('now', array['drip_analyst']),
+('current_organization', array['drip_analyst']),
+('current_profile', '{}'),
+('_effective_limit', array['drip_analyst']);
+
+create temporary view granted as
+select
+  p.pronamespace::regnamespace::text as schema,
+  p.proname::text as name,
+  array(
+    select r.name
+    from unnest(array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner', 'drip_simulator']) as r (name)
+    where has_function_privilege(r.name, p.oid, 'execute')
+    order by r.name
+  ) as roles
+from pg_proc as p
+where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report');
+
+select set_eq(
+  $$ select name from granted where schema = 'drip' $$,
+  $$ select name from decisions $$,
+  'L1: every API function has a decision on who may execute it'
+);
+select set_eq(
+  $$ select name, roles from granted where schema = 'drip' $$,
+  $$ select name, roles from decisions $$,
+  'L1: every API function is executable by exactly the roles decided'
+);
+select set_eq(
+  $$ select name, roles from granted where schema <> 'drip' and roles <> '{}' $$,
+  $$ select name, roles from internal_decisions where roles <> '{}' $$,
+  'L1: internal functions are executable by nobody but the owners, those of the views excepted'
+);
+select is_empty(
+  $$ select name from granted where schema <> 'drip' and name !~ '^_' and name not in (select name from internal_decisions) $$,
+  'L1: an internal function is either marked by its underscore or listed'
+);
+select * from finish();
+rollback;

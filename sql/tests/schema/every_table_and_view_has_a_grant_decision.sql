@@ -1,0 +1,111 @@
+-- Who may touch which table and view: the decisions, as a table. One that is not listed fails.
+begin;
+select plan(9);
+
+-- what drip_analyst may read, column by column: names of things and states, never an address or a body
+create temporary table analyst_columns (name text primary key, columns text) on commit drop;
+insert into analyst_columns values
+('organizations', 'id name timezone'),
+('sequences', 'organization_id id key name status current_version'),
+('sequence_versions', 'organization_id sequence_id version step_count published_at'),
+('steps', 'organization_id id sequence_id version step_no key channel'),
+('channel_accounts', 'organization_id id key channel daily_limit ramp_start ramp_increment min_gap max_gap timezone'),
+('lanes', 'organization_id channel_account_id status reason detail next_slot_at slot_reason counter_day used leased held first_claim_day'),
+(
+  'enrollments',
+  'organization_id id sequence_id version contact_id entry_no status status_reason step_id channel_account_id next_step_at lease_expires_at enrolled_at'
+),
+('messages', 'organization_id enrollment_id step_id sequence_id version channel channel_account_id status reason settled_at'),
+('held_messages', 'organization_id enrollment_id step_id channel_account_id claim_token handed_over_at held_at error_code'),
+(
+  'events',
+  'organization_id id recorded_at occurred_at type reason enrollment_id contact_id sequence_id version step_id channel channel_account_id is_machine is_test'
+);
+create temporary table closed_tables (name text primary key) on commit drop;
+insert into closed_tables
+select unnest(array[
+  'contacts', 'contact_tags', 'consent_ledger', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
+  'migration_state', 'migrations', 'profiles', 'queues', 'reasons', 'secret_keys', 'status_transitions', 'suppressions', 'timezones',
+  'version_senders', 'wakeups', 'whatsapp_templates'
+]);
+
+create temporary view relations as
+select
+  c.oid,
+  c.relname::text as name,
+  c.relnamespace::regnamespace::text as schema,
+  c.relkind,
+  c.relispartition
+from pg_class as c
+where c.relnamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and c.relkind in ('r', 'p', 'v', 'm', 'f');
+
+select set_eq(
+  $$ select name from relations where schema = 'drip_core' and relkind in ('r', 'p') and not relispartition $$,
+  $$ select name from analyst_columns union all select name from closed_tables $$,
+  'L1: every table has a decision'
+);
+select set_eq(
+  $$ select schema || '.' || name from relations where relkind = 'v' $$,
+  array[
+    'drip_core.invariant_violations', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.sequence_overview',
+    'drip_report.unknown_outcomes'
+  ],
+  'L1: every view has a decision'
+);
+select is_empty(
+  $$ select name from relations where schema = 'drip' or relkind in ('m', 'f') $$,
+  'L1: schema drip has no relations of its own'
+);
+select is_empty(
+  $$
+    select r.name, g.role
+    from relations as r
+    cross join unnest(array['drip_app', 'drip_runner', 'drip_public', 'drip_simulator']) as g (role)
+    where has_table_privilege(g.role, r.oid, 'select, insert, update, delete, truncate, references, trigger')
+      or has_any_column_privilege(g.role, r.oid, 'select, insert, update, references')
+  $$,
+  'L1: services, runners, the public and simulators touch no table and no view'
+);
+select is_empty(
+  $$
+    select r.name from relations as r
+    where has_table_privilege('drip_analyst', r.oid, 'insert, update, delete, truncate, references, trigger')
+      or has_any_column_privilege('drip_analyst', r.oid, 'insert, update, references')
+  $$,
+  'L1: analysts write nothing'
+);
+select set_eq(
+  $$ select name from relations where has_table_privilege('drip_analyst', oid, 'select') $$,
+  $$ select name from relations where schema = 'drip_report' $$,
+  'L1: analysts read every reporting view and no whole table'
+);
+select set_eq(
+  $$
+    select r.name || '.' || a.attname
+    from relations as r
+    join pg_attribute as a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+    where r.schema = 'drip_core' and has_column_privilege('drip_analyst', r.oid, a.attnum, 'select')
+  $$,
+  $$ select name || '.' || unnest(string_to_array(columns, ' ')) from analyst_columns $$,
+  'L1: analysts read exactly the columns decided'
+);
+select is_empty(
+  $$
+    select r.name from relations as r
+    where r.relispartition and (has_table_privilege('drip_engine', r.oid, 'select, insert, update, delete, truncate')
+      or has_any_column_privilege('drip_analyst', r.oid, 'select'))
+  $$,
+  'L1: a partition is reached through its parent only'
+);
+select is_empty(
+  $$
+    select c.relname, g.role
+    from pg_class as c
+    cross join unnest(array['drip_app', 'drip_runner', 'drip_public', 'drip_analyst', 'drip_simulator']) as g (role)
+    where c.relkind = 'S' and c.relnamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
+      and has_sequence_privilege(g.role, c.oid, 'usage, select, update')
+  $$,
+  'L1: nobody but the owners draws ids'
+);
+select * from finish();
+rollback;

@@ -1,0 +1,33 @@
+begin;
+select plan(3);
+select is_empty(
+  $$
+    select p.oid::regprocedure
+    from pg_proc as p
+    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
+      and p.prosecdef and not coalesce(p.proconfig @> array['search_path=""'], false)
+  $$,
+  'L1: every definer function has an empty search_path'
+);
+select is_empty(
+  $$
+    select p.oid::regprocedure
+    from pg_proc as p
+    join pg_language as l on l.oid = p.prolang
+    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
+      and not coalesce(p.proconfig @> array['search_path=""'], false)
+      and (l.lanname <> 'sql' or p.prosqlbody is null)
+  $$,
+  'L1: every other function has one as well, or a body that is bound when it is created'
+);
+select is_empty(
+  $$
+    select p.oid::regprocedure, p.proowner::regrole
+    from pg_proc as p
+    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
+      and p.proowner::regrole::text not in ('drip_owner', 'drip_engine')
+  $$,
+  'L1: every function belongs to one of the two owners'
+);
+select * from finish();
+rollback;
