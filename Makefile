@@ -12,17 +12,21 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 # servers.py, which starts PostgreSQL for tests, docs and benchmarks, lies beside the tests
 export PYTHONPATH := $(CURDIR):$(CURDIR)/runner:$(CURDIR)/runner/tests
 
-.PHONY: help demo test pgtap lint format bench docs clean
+.PHONY: help demo test test-slow pgtap lint format bench docs clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Watch 1,000 contacts go through a sequence, on a PostgreSQL of its own
 	@$(BIN)/pgdrip demo
 
-test: lint ## Lint, then run every test on PostgreSQL 18 and 15 (installs 15 and pgTAP by apt-get)
+test: lint ## Lint, then test on PostgreSQL 18 and 15 (installs 15 and pgTAP by apt-get)
 	@$(PY) -m tools.provision
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev ## Run the tests that take minutes, on 18: kill runners, crash PostgreSQL, watch the demo
+	@$(PY) -m tools.provision
+	@PGDRIP_TEST_MAJORS="$${PGDRIP_TEST_MAJORS:-18}" $(PY) -m pytest -m slow runner/tests $(PYTEST_ARGS)
 
 pgtap: $(VENV)/.dev ## Run the pgTAP suite: on DATABASE_URL=…, else on servers of its own
 ifdef DATABASE_URL

@@ -13,6 +13,7 @@ from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
@@ -23,6 +24,18 @@ CheckoutHook = Callable[[Connection], Awaitable[None]]
 
 #: The database cannot be reached or asked to try again: the same call may succeed later.
 OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+#: A server that vanished without a word is noticed within a minute; what the URL says wins.
+_LIVENESS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 60_000,
+}
+#: The pool waits twice as long after each attempt; giving up makes the next call try at once.
+_RECONNECT_SECONDS = 5.0
 
 
 class Database:
@@ -46,16 +59,16 @@ class Database:
             url,
             # A pooler between us and the server may hand each statement to another backend.
             kwargs={
+                **_liveness(url),
                 "autocommit": True,
                 "row_factory": dict_row,
                 "prepare_threshold": None,
                 "application_name": application_name,
-                "connect_timeout": 10,
             },
             min_size=1,
             max_size=max_size,
             timeout=wait_seconds,
-            reconnect_timeout=float("inf"),
+            reconnect_timeout=_RECONNECT_SECONDS,
             open=False,
         )
         self._url = url
@@ -135,6 +148,14 @@ async def _is_alive(connection: Connection) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def _liveness(url: str) -> dict[str, int]:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return {}  # open() says so
+    return {name: value for name, value in _LIVENESS.items() if name not in given}
 
 
 def _first_line(exc: BaseException) -> str:

@@ -39,11 +39,12 @@ _SETTLE_SECONDS = 15.0
 
 Lane = tuple[int, int]
 
+#: Handed over on paper only: it was not sent, and must not be held as if.
 _NOT_STARTED = SendResult(
     outcome="throttled",
     reason="throttled",
     error_code="RUN16",
-    error_message="the runner was stopped before it started this message",
+    error_message="the runner did not come to start this message",
     retry_after=timedelta(seconds=1),
 )
 
@@ -62,7 +63,9 @@ class DeliveryOptions:
     @property
     def start_limit(self) -> float:
         """A message is started only while this many seconds of its lease remain."""
-        return self.provider_timeout + min(_SETTLE_SECONDS, self.provider_timeout)
+        spare = self.lease.total_seconds() - self.provider_timeout
+        # Never the whole lease: what was just claimed can be started.
+        return self.provider_timeout + min(_SETTLE_SECONDS, self.provider_timeout, spare / 2)
 
     @property
     def capacity(self) -> int:
@@ -71,11 +74,13 @@ class DeliveryOptions:
         return self.concurrency * max(waves, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Claim:
     message: ClaimedMessage
     deadline: float
     batch: int
+    #: The database may have it as handed over, even if its answer never came.
+    marked: bool = False
 
     @property
     def lane(self) -> Lane:
@@ -168,6 +173,7 @@ class Delivery:
     def abort(self) -> None:
         """Also give up what is running; it is settled as what its provider then says."""
         self._aborting = True
+        self._settler.abort()
         self.stop()
         for task in self._sends:
             task.cancel()
@@ -201,7 +207,6 @@ class Delivery:
                 await self._hand_over_next()
             if self._aborting:
                 for claim in self._ready:
-                    # Handed over on paper only: it was not sent, and must not be held as if.
                     self._settle(claim, _NOT_STARTED)
                 self._ready.clear()
             while self._ready and len(self._running) < self._options.concurrency:
@@ -232,6 +237,8 @@ class Delivery:
             await self._release(expiring)
         if not group:
             return
+        for claim in group:
+            claim.marked = True
         try:
             self._ready.extend(await self._hand_over(group))
         except (*OUTAGE, psycopg.Error) as exc:
@@ -262,6 +269,13 @@ class Delivery:
         return kept
 
     async def _release(self, claims: list[_Claim]) -> None:
+        """Give back what was not started."""
+        for claim in claims:
+            if claim.marked:
+                self._settle(claim, _NOT_STARTED)
+        claims = [claim for claim in claims if not claim.marked]
+        if not claims:
+            return
         try:
             released = await self._database.fetch_value(
                 "select drip.release(claims => %s)", _claims(claims)
@@ -286,6 +300,9 @@ class Delivery:
 
     async def _deliver(self, claim: _Claim) -> None:
         result = self._closed_result(claim)
+        if result is None and claim.deadline < time.monotonic() + self._options.provider_timeout:
+            # It became late after the hand-over: others were slow, or this machine slept.
+            result = _NOT_STARTED
         if result is None:
             result = await self._send(claim.message)
             if result.outcome in ("throttled", "sender_error"):

@@ -1,7 +1,9 @@
 """Settling: results of deliveries go back to the database in groups, each exactly as it came.
 
 A result is kept in memory until ``drip.advance`` took it. When the database is away it is offered
-again until its lease is over; then it is written to the log in full, never dropped silently.
+again, also after its lease: a held message is still settled by its token, and of a message that was
+claimed again the database keeps what is said. In the end a result is written to the log in full,
+never dropped silently.
 """
 
 from __future__ import annotations
@@ -24,10 +26,16 @@ from pgdrip.providers.base import ClaimedMessage, SendResult, printable
 
 _GROUP = 500
 _FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 2.0
 _CODE_LIMIT = 60
 _ID_LIMIT = 998
-_WHOLE_CALL = frozenset({"3D", "3F", "42"})
+#: Classes of SQLSTATE; 25 comes from a server that became a read-only standby.
+_WHOLE_CALL = frozenset({"25", "3D", "3F", "42"})
+
+#: Seconds for which a result is offered after the end of its lease …
+KEEP_SECONDS = 3600.0
+#: … and, where the lease is over, for how long after everything else has ended.
+LAST_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ class Settler:
         self._group_size = min(group_size, _GROUP)
         self._interval = interval
         self._on_settled = on_settled
+        self._last_at: float | None = None
+        self._leases_count = True
         self._pending: deque[Settlement] = deque()
         self._some = asyncio.Event()
         self._now = asyncio.Event()
@@ -111,9 +121,18 @@ class Settler:
             self._now.set()
 
     async def drained(self) -> None:
-        """Wait until every result is settled (or its lease is over)."""
+        """Wait until every result is settled, at most to the end of its lease or a little longer.
+
+        That is the end of the work: whoever waits for it wants to stop.
+        """
+        if self._last_at is None:
+            self._last_at = time.monotonic() + LAST_SECONDS
         self.hurry()
         await self._empty.wait()
+
+    def abort(self) -> None:
+        """Do not wait for the end of leases either, when drained."""
+        self._leases_count = False
 
     async def run(self) -> None:
         """Settle for ever; to be cancelled when drained."""
@@ -134,7 +153,7 @@ class Settler:
             if not left:
                 pause = _FIRST_PAUSE
                 continue
-            self._pending.extendleft(reversed(self._still_leased(left)))
+            self._pending.extendleft(reversed(self._still_offered(left)))
             if self._pending:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -207,15 +226,23 @@ class Settler:
         )
         self._on_settled()
 
-    def _still_leased(self, settlements: list[Settlement]) -> list[Settlement]:
+    def _still_offered(self, settlements: list[Settlement]) -> list[Settlement]:
         now = time.monotonic()
+        kept = []
         for settlement in settlements:
-            if settlement.deadline <= now:
-                self._give_up(settlement, "its lease is over")
-        return [settlement for settlement in settlements if settlement.deadline > now]
+            if self._offered_until(settlement) > now:
+                kept.append(settlement)
+            else:
+                self._give_up(settlement, "the database was away for too long")
+        return kept
+
+    def _offered_until(self, settlement: Settlement) -> float:
+        if self._last_at is None:
+            return settlement.deadline + KEEP_SECONDS
+        return max(settlement.deadline, self._last_at) if self._leases_count else self._last_at
 
     def _give_up(self, settlement: Settlement, why: str) -> None:
-        """The lease will end by itself; what happened is in the log."""
+        """The claim ends with its lease; what happened is in the log."""
         self.tally.unsettled += 1
         get_logger().error(
             "result not recorded", code="RUN08", why=why, result=settlement.as_json()

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pgdrip.demo.smtp_world import SmtpWorld
-from pgdrip.providers.base import Account, ClaimedMessage, DeliveryError, ProviderContext, SendResult
+from pgdrip.providers.base import (
+    Account,
+    ClaimedMessage,
+    DeliveryError,
+    ProviderContext,
+    SendResult,
+)
 from pgdrip.smtp import SmtpProvider
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -85,10 +91,26 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     """A self-signed certificate for localhost: paths of certificate and key."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ],
         check=True,
         capture_output=True,
     )

@@ -101,7 +101,8 @@ create table drip_core.suppressions (
   constraint a_sequence_suppression_names_its_sequence check ((scope = 'sequence') = (sequence_id is not null)),
   constraint a_lifted_suppression_has_evidence check ((lifted_at is null) = (lift_evidence is null))
 );
+-- The comparison of enums is not leakproof: under row-level security it cannot use an index, so the address comes first.
 create unique index suppressions_one_in_force_idx on drip_core.suppressions
-(organization_id, channel, address_hash, coalesce(sequence_id, 0)) where lifted_at is null;
+(organization_id, address_hash, channel, coalesce(sequence_id, 0)) where lifted_at is null;
 comment on table drip_core.suppressions is
 'Addresses that must not be written to, by keyed hash: they outlive the contact. Only a re-consent with evidence lifts one.';

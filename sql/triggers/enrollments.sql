@@ -5,7 +5,7 @@
 create or replace function drip_core._enrollments_inserted()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_bad text;
@@ -29,7 +29,7 @@ $$;
 create or replace function drip_core._enrollments_updated()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 -- the plan is cached from the first, perhaps small, statement: joined row by row a large one would never end
 set enable_nestloop = off
 as $$

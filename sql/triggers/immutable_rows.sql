@@ -2,7 +2,7 @@
 create or replace function drip_core._refuse_change()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   raise exception '% rows are written once', tg_table_name

@@ -6,7 +6,7 @@ returns table (sequence_id bigint, version int, status text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

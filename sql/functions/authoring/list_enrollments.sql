@@ -8,7 +8,7 @@ returns setof drip.enrollment_row
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -8,7 +8,7 @@ returns table (
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform drip_core._require_organization(list_sequences.organization_id);

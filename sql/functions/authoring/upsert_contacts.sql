@@ -8,7 +8,7 @@ returns table (ordinal int, contact_id bigint, outcome text, detail text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare

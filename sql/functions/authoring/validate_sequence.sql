@@ -6,7 +6,7 @@ returns table (path text, code text, message text)
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform drip_core._require_organization(validate_sequence.organization_id);

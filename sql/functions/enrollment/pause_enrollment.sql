@@ -6,7 +6,7 @@ returns drip.enrollment_status
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status drip.enrollment_status;

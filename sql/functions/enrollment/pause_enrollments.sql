@@ -6,7 +6,7 @@ returns table (enrollment_id bigint, status drip.enrollment_status, changed bool
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin

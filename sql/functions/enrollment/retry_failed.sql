@@ -7,7 +7,7 @@ returns table (enrollment_id bigint, new_enrollment_id bigint, outcome text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -8,7 +8,7 @@ returns table (rule text, verdict text, detail text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -5,7 +5,7 @@ create or replace function drip_core._allowed_organizations(organization_id bigi
 returns bigint[]
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_allowed bigint[];

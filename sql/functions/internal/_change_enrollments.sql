@@ -9,7 +9,7 @@ create or replace function drip_core._change_enrollments(
 returns table (enrollment_id bigint, old_status drip.enrollment_status, new_status drip.enrollment_status)
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

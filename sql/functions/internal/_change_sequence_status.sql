@@ -6,7 +6,7 @@ create or replace function drip_core._change_sequence_status(organization_id big
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -5,7 +5,7 @@ create or replace function drip_core._check_contact(contact jsonb)
 returns text
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_contact constant jsonb := _check_contact.contact;

@@ -6,7 +6,7 @@ create or replace function drip_core._check_definition(organization_id bigint, d
 returns table (path text, code text, message text)
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -6,7 +6,7 @@ create or replace function drip_core._check_messages(organization_id bigint, enr
 returns table (enrollment_id bigint, channel_account_id bigint, step_id bigint, reason drip.reason, merge_values jsonb)
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column

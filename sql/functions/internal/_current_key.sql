@@ -6,7 +6,7 @@ returns record
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select
     k.id,

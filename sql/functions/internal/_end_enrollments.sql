@@ -5,7 +5,7 @@ create or replace function drip_core._end_enrollments(organization_id bigint, co
 returns int
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now constant timestamptz := drip_core.now();

@@ -11,7 +11,7 @@ create or replace function drip_core._enroll_contacts(
 returns table (contact_id bigint, enrollment_id bigint, outcome drip.enroll_outcome)
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column

@@ -7,7 +7,7 @@ create or replace function drip_core._ensure_event_partitions(at timestamptz)
 returns int
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_from timestamptz;

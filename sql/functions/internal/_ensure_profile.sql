@@ -6,7 +6,7 @@ returns void
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   insert into drip_core.profiles (id) values (_ensure_profile.profile_id) on conflict do nothing;
 end;

@@ -10,7 +10,7 @@ create or replace function drip_core._expire_leases(
 returns record
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column

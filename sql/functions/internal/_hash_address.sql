@@ -5,7 +5,7 @@ create or replace function drip_core._hash_address(channel drip.channel, address
 returns bytea
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key record;

@@ -6,7 +6,7 @@ returns bigint
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)
   returning id;

@@ -6,7 +6,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key bytea := case when octet_length(_key_pad.key) > 64 then sha256(_key_pad.key) else _key_pad.key end;

@@ -12,7 +12,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_hi bigint := (_make_token.organization_id << 24) | (_make_token.enrollment_id >> 24);

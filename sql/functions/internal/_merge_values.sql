@@ -9,7 +9,7 @@ returns text[]
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_values text[] := array[]::text[];

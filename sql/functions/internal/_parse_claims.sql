@@ -7,7 +7,7 @@ returns table (organization_id bigint, enrollment_id bigint, claim_token bigint)
 language plpgsql
 stable
 rows 100
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

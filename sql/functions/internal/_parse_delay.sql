@@ -6,7 +6,7 @@ returns record
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_text text := lower(btrim(coalesce(_parse_delay.delay, '0')));

@@ -7,7 +7,7 @@ create or replace function drip_core._parse_results(results jsonb)
 returns drip_core.provider_result[]
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_results drip_core.provider_result[];

@@ -6,7 +6,7 @@ returns table (literal text, field_path text, field_default text, problem text)
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_rest text := _parse_template.template;

@@ -6,7 +6,7 @@ create or replace function drip_core._publish_version(organization_id bigint, se
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_org constant bigint := _publish_version.organization_id;

@@ -4,7 +4,7 @@ create or replace function drip_core._read_time(value text)
 returns timestamptz
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if _read_time.value !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then

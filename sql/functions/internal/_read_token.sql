@@ -9,7 +9,7 @@ returns record
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key drip_core.secret_keys;

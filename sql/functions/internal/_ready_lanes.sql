@@ -7,7 +7,7 @@ returns table (organization_id bigint, channel_account_id bigint)
 language plpgsql
 stable
 rows 20
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column

@@ -9,7 +9,7 @@ create or replace function drip_core._record_consent(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now constant timestamptz := drip_core.now();

@@ -7,7 +7,7 @@ create or replace function drip_core._refuse_messages(organization_id bigint, en
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

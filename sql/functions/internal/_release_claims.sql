@@ -6,7 +6,7 @@ create or replace function drip_core._release_claims(organization_id bigint, enr
 returns record
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

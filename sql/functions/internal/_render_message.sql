@@ -11,7 +11,7 @@ returns drip_core.rendered_message
 language plpgsql
 stable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_step constant drip_core.steps := _render_message.step;

@@ -3,7 +3,7 @@ create or replace function drip_core._require_enrollment(organization_id bigint,
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not exists (

@@ -5,7 +5,7 @@ create or replace function drip_core._require_known_keys(object jsonb, known tex
 returns void
 language plpgsql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_problem text;

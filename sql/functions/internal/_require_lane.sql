@@ -7,7 +7,7 @@ create or replace function drip_core._require_lane(organization_id bigint, chann
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if _require_lane.organization_id is null then

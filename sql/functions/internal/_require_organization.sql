@@ -5,7 +5,7 @@ create or replace function drip_core._require_organization(organization_id bigin
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if _require_organization.organization_id is distinct from drip_core.current_organization()

@@ -7,7 +7,7 @@ create or replace function drip_core._return_capacity(organization_id bigint, re
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_org constant bigint := _return_capacity.organization_id;

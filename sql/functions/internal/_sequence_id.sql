@@ -3,7 +3,7 @@ create or replace function drip_core._sequence_id(organization_id bigint, sequen
 returns bigint
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id bigint;

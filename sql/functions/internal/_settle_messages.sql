@@ -8,7 +8,7 @@ create or replace function drip_core._settle_messages(organization_id bigint, re
 returns drip_core.disposition[]
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column

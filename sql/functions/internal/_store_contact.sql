@@ -7,7 +7,7 @@ create or replace function drip_core._store_contact(organization_id bigint, cont
 returns record
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_org constant bigint := _store_contact.organization_id;

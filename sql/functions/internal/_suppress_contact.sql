@@ -6,7 +6,7 @@ create or replace function drip_core._suppress_contact(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now constant timestamptz := drip_core.now();

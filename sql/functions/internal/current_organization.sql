@@ -1,4 +1,5 @@
 -- owner: drip_engine
+-- requires: functions/internal/_claimed_profile.sql
 -- The organization the caller may act for; null where there is none. A bound login (login_organizations) can
 -- name no other organization than its own; a JWT speaks for the organizations its profile is a member of;
 -- any other login is a trusted service and is taken at its word: the setting drip.organization_id.
@@ -9,7 +10,7 @@ language plpgsql
 stable
 parallel safe
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_setting text := nullif(current_setting('drip.organization_id', true), '');
@@ -26,6 +27,11 @@ begin
     v_wanted := v_setting::bigint;
   end if;
 
+  -- a profile of several organizations says which one by a claim; it is checked against its memberships like the setting
+  if v_wanted is null and v_claims is not null and v_claims::jsonb ->> 'organization_id' ~ '^[0-9]{1,18}$' then
+    v_wanted := (v_claims::jsonb ->> 'organization_id')::bigint;
+  end if;
+
   select array_agg(lo.organization_id)
   into v_allowed
   from drip_core.login_organizations as lo
@@ -38,7 +44,7 @@ begin
     select coalesce(array_agg(m.organization_id), '{}')
     into v_allowed
     from drip_core.members as m
-    where m.profile_id = drip_core.current_profile();
+    where m.profile_id = drip_core._claimed_profile();
   end if;
 
   return case

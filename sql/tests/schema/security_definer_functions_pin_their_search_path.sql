@@ -5,9 +5,9 @@ select is_empty(
     select p.oid::regprocedure
     from pg_proc as p
     where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
-      and p.prosecdef and not coalesce(p.proconfig @> array['search_path=""'], false)
+      and p.prosecdef and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)
   $$,
-  'L1: every definer function has an empty search_path'
+  'L1: every definer function looks into pg_catalog first and into pg_temp last'
 );
 select is_empty(
   $$
@@ -15,10 +15,10 @@ select is_empty(
     from pg_proc as p
     join pg_language as l on l.oid = p.prolang
     where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
-      and not coalesce(p.proconfig @> array['search_path=""'], false)
+      and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)
       and (l.lanname <> 'sql' or p.prosqlbody is null)
   $$,
-  'L1: every other function has one as well, or a body that is bound when it is created'
+  'L1: every other function does so as well, or has a body that is bound when it is created'
 );
 select is_empty(
   $$

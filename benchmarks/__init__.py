@@ -1,0 +1,1 @@
+"""Benchmarks: ratios within one run, beside the raw limit of the same server."""

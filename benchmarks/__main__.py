@@ -1,0 +1,8 @@
+"""`python -m benchmarks`: run every benchmark with its defaults."""
+
+from __future__ import annotations
+
+from benchmarks import tick
+
+if __name__ == "__main__":
+    tick.main()

@@ -1,0 +1,330 @@
+"""Several sessions at once: nobody waits for what is slow, nobody takes what another one took."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from engine import START, TWO_STEPS, Engine, together, until_it_waits
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    engine = Engine(database)
+    yield engine
+    engine.close()
+
+
+def test_H3_X12_sixteen_callers_enroll_the_same_contacts_once(engine: Engine) -> None:
+    engine.mailbox()
+    engine.sequence()
+    ids = engine.contacts(10_000)
+    callers = [engine.rival() for _ in range(16)]
+    start = threading.Barrier(16)
+
+    def call(n: int) -> dict[str, int]:
+        mine = random.Random(n).sample(ids, len(ids))  # noqa: S311
+        start.wait()
+        return callers[n].enroll(mine)
+
+    answers = together(16, call)
+
+    assert sum(a.get("enrolled", 0) for a in answers) == 10_000
+    assert sum(a.get("already_active", 0) for a in answers) == 150_000
+    assert engine.statuses() == {"active": 10_000}
+    assert engine.violations() == []
+
+
+def test_X1_four_claimers_claim_each_enrollment_once(engine: Engine) -> None:
+    for sender in ("a", "b", "c"):
+        engine.mailbox(sender)
+        engine.sequence(f"by-{sender}", senders=[sender])
+    engine.mailbox("d")
+    engine.sequence("by-all")
+    ids = engine.contacts(2_000)
+    for key in ("by-a", "by-b", "by-c"):
+        engine.enroll(ids[:1_000], key)
+    engine.enroll(ids, "by-all")
+    claimers = [engine.rival() for _ in range(4)]
+    claimed: list[int] = []
+    deadline = time.monotonic() + 60
+
+    def work(n: int) -> None:
+        while len(claimed) < 5_000:
+            assert time.monotonic() < deadline, f"{len(claimed)} of 5000 were claimed"
+            claims = claimers[n].claim(50 + 10 * n)
+            claimed.extend(claim["enrollment_id"] for claim in claims)
+            dispositions = claimers[n].settle(claims)
+            assert set(dispositions) <= {"completed"}
+
+    together(4, work)
+
+    assert len(claimed) == len(set(claimed)) == 5_000
+    assert engine.statuses() == {"completed": 5_000}
+    assert engine.violations() == []
+
+
+OUTCOMES: list[dict[str, Any]] = [
+    {"outcome": "sent"},
+    {"outcome": "sent"},
+    {"outcome": "sent"},
+    {"outcome": "retry"},
+    {"outcome": "rejected", "reason": "rejected_content"},
+    {"outcome": "throttled"},
+    {"outcome": "unknown"},
+]
+
+
+def test_everything_at_once_has_no_deadlock_and_breaks_no_invariant(engine: Engine) -> None:
+    for sender in ("a", "b", "c"):
+        engine.mailbox(sender, daily_limit=400)
+    sequences = ["one", "two", "three"]
+    for key in sequences:
+        engine.sequence(key, TWO_STEPS)
+    contacts = engine.contacts(600)
+    for key in sequences:
+        engine.enroll(contacts[:300], key)
+    enrollments = [row["id"] for row in engine.rows("select id from drip_core.enrollments")]
+    minutes = iter(range(1_000_000))
+    counted: list[str] = []
+
+    def runner(me: Engine, rng: random.Random) -> None:
+        claims = me.claim(40, "3 minutes")
+        kept = [c for c in claims if rng.random() < 0.9]
+        me.value("select drip.hand_over(%s)", psycopg.types.json.Jsonb(kept[: len(kept) // 2]))
+        rng.shuffle(kept)
+        counted.extend(me.advance([{**c, **rng.choice(OUTCOMES)} for c in kept]))
+        me.value("select drip.release(%s)", psycopg.types.json.Jsonb(claims))
+
+    def pauser(me: Engine, rng: random.Random) -> None:
+        some = rng.sample(enrollments, 30)
+        me.rows("select * from drip.pause_enrollments(%s, %s)", me.organization_id, some)
+        rng.shuffle(some)
+        me.rows("select * from drip.resume_enrollments(%s, %s)", me.organization_id, some)
+
+    def remover(me: Engine, rng: random.Random) -> None:
+        some = rng.sample(enrollments, 5)
+        me.rows("select * from drip.remove_enrollments(%s, %s)", me.organization_id, some)
+
+    def operator(me: Engine, rng: random.Random) -> None:
+        key, status = rng.choice(sequences), rng.choice(["active", "paused", "active"])
+        me.rows("select drip.set_sequence_status(%s, %s, %s)", me.organization_id, key, status)
+        lane = me.value("select min(channel_account_id) from drip_core.lanes")
+        me.rows("select drip.pause_lane(%s, %s, 'x')", me.organization_id, lane)
+        me.rows("select drip.resume_lane(%s, %s)", me.organization_id, lane)
+
+    def enroller(me: Engine, rng: random.Random) -> None:
+        me.enroll(rng.sample(contacts, 60), rng.choice(sequences))
+
+    def ticker(me: Engine, rng: random.Random) -> None:
+        me.value("select drip.tick()")
+        me.next_due_at()
+
+    roles: list[Callable[[Engine, random.Random], None]] = [
+        *(runner, runner, runner, pauser, remover, operator, enroller, ticker, ticker)
+    ]
+    sessions = [engine.rival() for _ in roles]
+
+    def work(n: int) -> None:
+        rng = random.Random(n)  # noqa: S311
+        for _ in range(30):
+            sessions[n].at(START + next(minutes) * MINUTE)
+            roles[n](sessions[n], rng)
+
+    together(len(roles), work)
+    assert engine.violations() == []
+
+    # afterwards nothing is stuck: all that is open goes through to its end
+    for key in sequences:
+        engine.rows(
+            "select drip.set_sequence_status(%s, %s, 'active')", engine.organization_id, key
+        )
+    now = START + next(minutes) * MINUTE
+    for _ in range(200):
+        now += timedelta(hours=3)
+        engine.at(now)
+        engine.value("select drip.tick()")
+        for held in engine.rows("select * from drip_report.unknown_outcomes"):
+            engine.rows(
+                "select drip.resolve_unknown(%s, %s, %s, 'sent')",
+                *(engine.organization_id, held["enrollment_id"], held["claim_token"]),
+            )
+        while claims := engine.claim(500):
+            engine.settle(claims)
+        if engine.next_due_at() is None:
+            break
+    left = engine.statuses()
+    assert left.get("active", 0) == 0
+    assert "advanced" in counted
+    assert engine.violations() == []
+
+
+def test_a_host_transaction_delays_no_claim_and_its_work_is_found(engine: Engine) -> None:
+    engine.mailbox()
+    engine.sequence()
+    mine, others = engine.contacts(2), engine.contacts(3, "o")
+    engine.enroll(others)
+    host, runner = engine.rival(), engine.rival()
+    runner.set("lock_timeout", "1s")
+
+    with host.connection.transaction():
+        assert host.enroll(mine) == {"enrolled": 2}
+        # the lane is drained, and looked at again, while the host goes on
+        assert len(runner.claim()) == 3
+        assert runner.claim() == []
+        runner.at(START + 10 * MINUTE)
+        runner.value("select drip.tick()")
+        runner.claim()
+        runner.at(START)
+    assert (runner.next_due_at() or START) <= START
+    assert len(runner.claim()) == 2
+    assert engine.violations() == []
+
+
+@pytest.mark.parametrize("archived_first", [True, False], ids=["archive first", "enroll first"])
+def test_archiving_and_enrolling_wait_for_each_other(engine: Engine, archived_first: bool) -> None:
+    engine.mailbox()
+    engine.sequence()
+    ids = engine.contacts(3)
+    first, second = engine.rival(), engine.rival()
+
+    def archive(session: Engine) -> Any:
+        return session.rows(
+            "select drip.set_sequence_status(%s, 'welcome', 'archived')", engine.organization_id
+        )
+
+    def enroll(session: Engine) -> Any:
+        return session.enroll(ids)
+
+    steps = (archive, enroll) if archived_first else (enroll, archive)
+    with ThreadPoolExecutor(1) as pool:
+        with first.connection.transaction():
+            steps[0](first)
+            waiting = pool.submit(steps[1], second)
+            until_it_waits(second, waiting)
+        answer = waiting.result()
+
+    if archived_first:
+        assert answer == {"sequence_not_active": 3}
+    assert engine.statuses() == ({} if archived_first else {"exited": 3})
+    assert engine.violations() == []
+
+
+RIVALS = {
+    "an enrollment": (
+        "select from drip_core.enrollments where id ="
+        " (select min(id) from drip_core.enrollments) for update",
+        2,
+    ),
+    "every enrollment": ("select from drip_core.enrollments for update", 0),
+    "the queue": ("select from drip_core.queues for update", 0),
+    "the lane": ("select from drip_core.lanes for update", 0),
+    "the sequence": ("select from drip_core.sequences for update", 3),
+    "the contacts": ("update drip_core.contacts set first_name = 'x'", 3),
+    "a pause": ("select drip.pause_enrollments({org}, {ids})", 0),
+    "a removal": ("select drip.remove_enrollments({org}, {ids})", 0),
+    "a paused sequence": ("select drip.set_sequence_status({org}, 'welcome', 'paused')", 0),
+    "a paused lane": (
+        "select drip.pause_lane({org}, (select min(channel_account_id) from drip_core.lanes), 'x')",
+        0,
+    ),
+    "another claim": ("select drip.claim(1)", 0),
+    "an enroll": ("select drip.enroll({org}, 'welcome', {extra})", 3),
+}
+
+
+@pytest.mark.parametrize("what", RIVALS)
+def test_a_claim_and_a_tick_wait_for_nobody(engine: Engine, what: str) -> None:
+    engine.mailbox()
+    engine.sequence()
+    ids = engine.contacts(4)
+    engine.enroll(ids[:3])
+    enrollments = [row["id"] for row in engine.rows("select id from drip_core.enrollments")]
+    statement, expected = RIVALS[what]
+    rival, runner = engine.rival(), engine.rival()
+    runner.set("lock_timeout", "100ms")
+
+    with rival.connection.transaction(force_rollback=True):
+        rival.connection.execute(
+            statement.format(org=engine.organization_id, ids=f"array{enrollments}", extra=ids[3])
+        )
+        assert len(runner.claim()) == expected
+        runner.at(START + 10 * MINUTE)
+        runner.value("select drip.tick()")
+
+    # what was passed over is found again
+    runner.at(START + 20 * MINUTE)
+    runner.value("select drip.tick()")
+    assert len(runner.claim()) == 3
+    assert engine.violations() == []
+
+
+def test_the_tick_waits_for_nobody_when_claims_of_paused_enrollments_expire(engine: Engine) -> None:
+    lane = engine.mailbox()
+    engine.sequence()
+    engine.enroll(engine.contacts(2))
+    claims = engine.claim()
+    engine.rows(
+        "select drip.pause_enrollments(%s, %s)",
+        *(engine.organization_id, [claim["enrollment_id"] for claim in claims]),
+    )
+    rival, runner = engine.rival(), engine.rival(START + 10 * MINUTE)
+    runner.set("lock_timeout", "100ms")
+    with rival.connection.transaction(force_rollback=True):
+        rival.connection.execute("select from drip_core.lanes for update")
+        assert runner.value("select drip.tick()")["leases_released"] == 0
+    assert runner.value("select drip.tick()")["leases_released"] == 2
+    leased = "select leased from drip_core.lanes where channel_account_id = %s"
+    assert engine.value(leased, lane) == 0
+    assert engine.violations() == []
+
+
+@pytest.mark.parametrize("function", ["pause_enrollment", "remove_enrollment"])
+def test_X9_what_ends_is_not_claimed(engine: Engine, function: str) -> None:
+    engine.mailbox()
+    engine.sequence()
+    engine.enroll(engine.contacts(3))
+    first = engine.value("select min(id) from drip_core.enrollments")
+    rival, runner = engine.rival(), engine.rival()
+    with rival.connection.transaction():
+        rival.rows(f"select drip.{function}(%s, %s)", engine.organization_id, first)
+        assert first not in {claim["enrollment_id"] for claim in runner.claim()}
+    runner.at(START + 10 * MINUTE)
+    runner.value("select drip.tick()")
+    assert first not in {claim["enrollment_id"] for claim in runner.claim()}
+    assert engine.violations() == []
+
+
+def test_settlements_of_the_same_lanes_in_any_order_have_no_deadlock(engine: Engine) -> None:
+    for sender in ("a", "b", "c", "d"):
+        engine.mailbox(sender)
+    engine.sequence()
+    engine.enroll(engine.contacts(400))
+    claims = engine.claim(10_000)
+    assert len(claims) == 400
+    sessions = [engine.rival() for _ in range(4)]
+    start = threading.Barrier(4)
+
+    def settle(n: int) -> list[str]:
+        mine = random.Random(n).sample(claims, 400)  # noqa: S311
+        start.wait()
+        try:
+            return sessions[n].settle(mine)
+        except errors.DeadlockDetected as problem:
+            pytest.fail(str(problem))
+
+    answers = [answer for answers in together(4, settle) for answer in answers]
+    assert answers.count("completed") == 400
+    assert answers.count("stale") == 1_200
+    assert engine.violations() == []
