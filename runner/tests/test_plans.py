@@ -16,7 +16,6 @@ Node = dict[str, Any]
 
 BIG = 100_000
 SMALL = 1_000
-LATER = (START + timedelta(minutes=30)).isoformat()
 HOT_TABLES = {
     *("enrollments", "messages", "contacts", "suppressions", "consent_ledger", "queues", "deals"),
     *("held_messages", "late_results", "contact_tags"),
@@ -149,12 +148,17 @@ def _claim_ids(engine: Engine, sequence: str, count: int) -> list[int]:
     return [row["contact_id"] for row in rows]
 
 
+def _later(engine: Engine, statement: str) -> Any:
+    engine.at(START + timedelta(minutes=30))
+    return engine.rows(statement)
+
+
 STATEMENTS: dict[str, Callable[[Engine, list[Claim]], Any]] = {
     "claim": lambda e, claims: e.claim(100),
     "claim of one": lambda e, claims: e.claim(1),
     "claim for all": lambda e, claims: e.rows("select enrollment_id from drip.claim(100)"),
-    "claim for all, read from the beginning": lambda e, claims: e.rows(
-        "select c.enrollment_id from set_config('drip.now', %s, true), drip.claim(100) as c", LATER
+    "claim for all, read from the beginning": lambda e, claims: _later(
+        e, "select enrollment_id from drip.claim(100)"
     ),
     "hand_over": lambda e, claims: e.rows("select drip.hand_over(%s)", json.dumps(claims)),
     "advance sent": lambda e, claims: e.settle(claims),
@@ -170,9 +174,7 @@ STATEMENTS: dict[str, Callable[[Engine, list[Claim]], Any]] = {
     ),
     "next_due_at": lambda e, claims: e.next_due_at(),
     "tick": lambda e, claims: e.rows("select drip.tick()"),
-    "tick after the leases": lambda e, claims: e.rows(
-        "select t.tick from set_config('drip.now', %s, true), drip.tick() as t", LATER
-    ),
+    "tick after the leases": lambda e, claims: _later(e, "select drip.tick()"),
 }
 
 

@@ -21,7 +21,8 @@ select results_eq(
   $$
     values ('active', 2::bigint, 0.222), ('paused', 1::bigint, 0.111), ('completed', 1::bigint, 0.111), ('failed', 1::bigint, 0.111),
       ('exited', 1::bigint, 0.111), ('removed', 1::bigint, 0.111), ('bounced', 1::bigint, 0.111), ('unsubscribed', 1::bigint, 0.111)
-  $$, 'M4: all eight are there');
+  $$, 'M4: all eight are there'
+);
 select results_eq(
   $$
     select sum(v.enrollments)::bigint, round(sum(v.share), 6) from drip_report.enrollment_status as v
@@ -29,14 +30,21 @@ select results_eq(
   $$,
   $$
     select o.enrolled, 1.000000 from drip_report.sequence_overview as o where o.organization_id = drip_test.org() and o.sequence_key = 'welcome'
-  $$, 'M4: and sum to enrolled');
+  $$, 'M4: and sum to enrolled'
+);
+select
+  is(
+    o.active + o.paused + o.completed + o.failed + o.exited + o.removed + o.bounced + o.unsubscribed, o.enrolled, 'M4: in sequence_overview as well'
+  )
+from drip_report.sequence_overview as o
+where o.organization_id = drip_test.org() and o.sequence_key = 'welcome';
 select is(
-  o.active + o.paused + o.completed + o.failed + o.exited + o.removed + o.bounced + o.unsubscribed, o.enrolled, 'M4: in sequence_overview as well')
-from drip_report.sequence_overview as o where o.organization_id = drip_test.org() and o.sequence_key = 'welcome';
-select is(
-  (select count(*) || ' ' || sum(v.enrollments) || ' ' || count(v.share) from drip_report.enrollment_status as v
-  where v.organization_id = drip_test.org() and v.sequence_key = 'empty'),
-  '8 0 0', 'where nobody is enrolled there are eight zeros and no share');
+  (
+    select count(*) || ' ' || sum(v.enrollments) || ' ' || count(v.share) from drip_report.enrollment_status as v
+    where v.organization_id = drip_test.org() and v.sequence_key = 'empty'
+  ),
+  '8 0 0', 'where nobody is enrolled there are eight zeros and no share'
+);
 select drip_test.no_violations();
 
 select finish();

@@ -19,10 +19,16 @@ select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_te
 select is(pg_temp.lane(), 'active - | waiting 7, due 6, in flight 0, held 0 | 0 of 3 | next -', 'seven wait, six are due');
 create temporary table c as select drip_test.claims(drip_test.org(), 2) as claims;
 select is(pg_temp.lane(), 'active - | waiting 5, due 4, in flight 2, held 0 | 0 of 3 | next -', 'what is in flight does not wait, and is not sent');
-select drip_test.report(jsonb_build_array(c.claims -> 0)), drip_test.report(jsonb_build_array(c.claims -> 1), 'unknown') from c;
+select
+  drip_test.report(jsonb_build_array(c.claims -> 0)),
+  drip_test.report(jsonb_build_array(c.claims -> 1), 'unknown')
+from c;
 select is(pg_temp.lane(), 'active - | waiting 5, due 4, in flight 0, held 1 | 1 of 3 | next -', 'sent and held');
 select drip_test.report(drip_test.claims(drip_test.org()));
-select is(pg_temp.lane(), 'active daily_limit | waiting 4, due 3, in flight 0, held 1 | 2 of 3 | next 03-02 15:00', 'C2: the day is used up until midnight in Tokyo');
+select
+  is(
+    pg_temp.lane(), 'active daily_limit | waiting 4, due 3, in flight 0, held 1 | 2 of 3 | next 03-02 15:00', 'C2: the day is used up until midnight in Tokyo'
+  );
 select drip_test.at('2026-03-02T15:00:00Z');
 select is(pg_temp.lane(), 'active - | waiting 4, due 3, in flight 0, held 1 | 0 of 3 | next -', 'a new day, though no claim came by');
 select drip.pause_lane(drip_test.org(), drip_test.kept('sales'), 'x');

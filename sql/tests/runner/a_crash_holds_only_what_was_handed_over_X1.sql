@@ -18,7 +18,12 @@ select is(drip.next_due_at(), '2026-03-02T09:02:00Z', 'the runner dies: there is
 select drip_test.at('2026-03-02T09:01:59Z');
 select is(drip.tick() - 'partitions_made' - 'queues_probed', '{"leases_released": 0, "messages_held": 0}', 'not before');
 select drip_test.at('2026-03-02T09:02:00Z');
-select is(drip.tick() - 'partitions_made' - 'queues_probed', '{"leases_released": 2, "messages_held": 1}', 'X1: then what was never handed over is due, what was is held');
+select
+  is(
+    drip.tick() - 'partitions_made' - 'queues_probed',
+    '{"leases_released": 2, "messages_held": 1}',
+    'X1: then what was never handed over is due, what was is held'
+  );
 select is(drip.tick() - 'partitions_made', '{"queues_probed": 0, "leases_released": 0, "messages_held": 0}', 'a second tick finds nothing');
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('c2')), 'active s1, attempt 0, held', 'X1: held, not repeated');
 select is(drip_test.events(drip_test.org(), drip_test.enrollment('c2')), 'enrolled held', 'which its history says');

@@ -22,10 +22,16 @@ select drip_test.at('2026-03-02T09:36:00Z');
 select is(drip_test.settle('retry', drip_test.org(), '{"error_code": "452", "error_message": "full"}'), '{"failed": 1}', 'and then given up');
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('ann')), 'failed/retries_exhausted', 'with its reason');
 select is(
-  (select concat_ws(' ', m.status, m.reason, m.attempts, m.error_code, m.error_message) from drip_core.messages as m where m.organization_id = drip_test.org()),
-  'failed retries_exhausted 4 452 full', 'the message says what happened last');
-select is(drip_test.events(drip_test.org(), drip_test.enrollment('ann')), 'enrolled attempt_failed attempt_failed attempt_failed attempt_failed failed',
-  'G4: each attempt is in the history');
+  (
+    select concat_ws(' ', m.status, m.reason, m.attempts, m.error_code, m.error_message) from drip_core.messages as m
+    where m.organization_id = drip_test.org()
+  ),
+  'failed retries_exhausted 4 452 full', 'the message says what happened last'
+);
+select is(
+  drip_test.events(drip_test.org(), drip_test.enrollment('ann')), 'enrolled attempt_failed attempt_failed attempt_failed attempt_failed failed',
+  'G4: each attempt is in the history'
+);
 select is(drip_test.books(drip_test.org(), 'sales'), 'used 0: 0 leased, 0 held, 0 sent', 'M6: nothing counts against the limit');
 select drip_test.no_violations();
 

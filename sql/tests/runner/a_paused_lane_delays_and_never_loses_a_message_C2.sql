@@ -11,7 +11,8 @@ select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_te
 create temporary table c as select drip_test.claims(drip_test.org(), 1) as claims;
 select drip.pause_lane(drip_test.org(), drip_test.kept('sales'), 'holiday');
 select is(s.status || ' ' || s.reason || ' ' || s.detail, 'paused sender_paused holiday', 'the lane says why')
-from drip_report.lane_status as s where s.organization_id = drip_test.org();
+from drip_report.lane_status as s
+where s.organization_id = drip_test.org();
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'nothing is claimed');
 select is(drip.next_due_at(), null, 'nothing waits for a claim');
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('c2')), 'active s1, attempt 0, due 2026-03-02 09:00', 'C2: step and attempt are kept');
@@ -21,7 +22,8 @@ select drip.resume_lane(drip_test.org(), drip_test.kept('sales'));
 select is(drip_test.settle('sent', drip_test.org()), '{"completed": 3}', 'C2: every message goes out in the end');
 select is(
   array(select drip_test.events(drip_test.org(), drip_test.enrollment(k.key)) from unnest(array['c1', 'c2']) as k (key)),
-  array['enrolled attempt_failed sent completed', 'enrolled sent completed'], 'the pause left no trace in the history of enrollments');
+  array['enrolled attempt_failed sent completed', 'enrolled sent completed'], 'the pause left no trace in the history of enrollments'
+);
 select drip_test.no_violations();
 
 select finish();

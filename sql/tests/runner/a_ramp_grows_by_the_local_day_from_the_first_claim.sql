@@ -16,7 +16,8 @@ select is(drip_test.settle('sent', drip_test.org()), '{"completed": 5}', 'each d
 select drip_test.at('2026-03-13T09:00:00Z');
 select is(drip_test.settle('sent', drip_test.org()), '{"completed": 7}', 'never more than the daily limit');
 select is(s.effective_limit || ' ' || s.sent_today, '7 7', 'the lane shows the limit of the day')
-from drip_report.lane_status as s where s.organization_id = drip_test.org();
+from drip_report.lane_status as s
+where s.organization_id = drip_test.org();
 select drip_test.no_violations();
 
 select finish();

@@ -28,7 +28,8 @@ select is(
     where m.organization_id = drip_test.org()
     order by 1
   ),
-  array['home 2026-03-02', 'home 2026-03-03', 'tokyo 2026-03-02', 'tokyo 2026-03-03'], 'each message counts for the sender''s local day');
+  array['home 2026-03-02', 'home 2026-03-03', 'tokyo 2026-03-02', 'tokyo 2026-03-03'], 'each message counts for the sender''s local day'
+);
 select drip_test.no_violations();
 
 select finish();

@@ -12,7 +12,8 @@ select drip_test.at('2026-03-02T09:01:00Z');
 create temporary table c as select drip_test.claims(drip_test.org(), 2, '10 minutes') as claims;
 select drip.pause_enrollment(drip_test.org(), drip_test.enrollment('c1'));
 
-select is(drip_test.report(jsonb_build_array(old.claims -> 0, c.claims -> 1)), 'stale completed', 'a stale result of one comes with a valid one of another') from old, c;
+select is(drip_test.report(jsonb_build_array(old.claims -> 0, c.claims -> 1)), 'stale completed', 'a stale result of one comes with a valid one of another')
+from old, c;
 select drip_test.no_violations('X1: the claim of the first can still be found by its lease');
 select drip_test.at('2026-03-02T09:11:00Z');
 select is(drip.tick() - 'partitions_made' - 'queues_probed', '{"leases_released": 1, "messages_held": 0}', 'when that expires');

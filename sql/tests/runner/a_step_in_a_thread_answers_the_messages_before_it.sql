@@ -35,16 +35,25 @@ select pg_temp.send('2026-03-05T09:00Z');
 select pg_temp.send('2026-03-06T09:00Z');
 
 select is(m.headers - array['Message-ID', 'List-Unsubscribe', 'List-Unsubscribe-Post', 'X-Auto-Response-Suppress'], '{}', 'the first one answers nothing')
-from m where m.step_key = 'one';
-select is(m.subject, 'Re: Hi Ann', 'the second one has the subject as it was sent, whatever the contact is called now') from m where m.step_key = 'two';
-select is(m.headers ->> 'In-Reply-To', pg_temp.id('one'), 'it answers the first') from m where m.step_key = 'two';
-select is(m.headers ->> 'References', pg_temp.id('one'), 'and refers to it') from m where m.step_key = 'two';
+from m
+where m.step_key = 'one';
+select is(m.subject, 'Re: Hi Ann', 'the second one has the subject as it was sent, whatever the contact is called now') from m
+where m.step_key = 'two';
+select is(m.headers ->> 'In-Reply-To', pg_temp.id('one'), 'it answers the first') from m
+where m.step_key = 'two';
+select is(m.headers ->> 'References', pg_temp.id('one'), 'and refers to it') from m
+where m.step_key = 'two';
 select is(m.headers ->> 'In-Reply-To', '<abc@provider.example>', 'the third one answers the second, under the id that the provider gave it')
-from m where m.step_key = 'three';
-select is(m.headers ->> 'References', pg_temp.id('one') || ' <abc@provider.example>', 'and refers to both, oldest first') from m where m.step_key = 'three';
-select is(m.subject, 'Re: Hi Ann', 'there is one "Re:", however long the thread') from m where m.step_key = 'three';
-select is(m.subject || coalesce(m.headers ->> 'References', ''), 'News', 'a step without thread begins another one') from m where m.step_key = 'other';
-select is(m.subject || ' ' || (m.headers ->> 'References'), 'Re: News ' || pg_temp.id('other'), 'which later steps answer') from m where m.step_key = 'answer';
+from m
+where m.step_key = 'three';
+select is(m.headers ->> 'References', pg_temp.id('one') || ' <abc@provider.example>', 'and refers to both, oldest first') from m
+where m.step_key = 'three';
+select is(m.subject, 'Re: Hi Ann', 'there is one "Re:", however long the thread') from m
+where m.step_key = 'three';
+select is(m.subject || coalesce(m.headers ->> 'References', ''), 'News', 'a step without thread begins another one') from m
+where m.step_key = 'other';
+select is(m.subject || ' ' || (m.headers ->> 'References'), 'Re: News ' || pg_temp.id('other'), 'which later steps answer') from m
+where m.step_key = 'answer';
 select drip_test.no_violations();
 
 select finish();

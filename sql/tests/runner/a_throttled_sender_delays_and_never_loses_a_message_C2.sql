@@ -14,7 +14,8 @@ select is(drip_test.events(drip_test.org(), drip_test.enrollment('c1')), 'enroll
 select is(drip_test.books(drip_test.org(), 'sales'), 'used 0: 0 leased, 0 held, 0 sent', 'M6: its capacity is given back');
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'the whole lane waits');
 select is(drip.next_due_at(), '2026-03-02T09:40:00Z', 'until the time the provider asked for');
-select is(s.reason, 'throttled', 'the lane says why') from drip_report.lane_status as s where s.organization_id = drip_test.org();
+select is(s.reason, 'throttled', 'the lane says why') from drip_report.lane_status as s
+where s.organization_id = drip_test.org();
 select drip_test.at('2026-03-02T09:40:00Z');
 select is(drip_test.settle('sent', drip_test.org()), '{"completed": 3}', 'C2: every message goes out in the end');
 select drip_test.no_violations();

@@ -16,13 +16,21 @@ select results_eq(
     select s.channel::text, s.reason::text, s.scope::text, s.evidence ->> 'error_code', s.lifted_at
     from drip_core.suppressions as s where s.organization_id = drip_test.org()
   $$,
-  $$ values ('email', 'invalid_address', 'all', '550 5.1.1', null::timestamptz) $$, 'one suppression, of that channel');
+  $$ values ('email', 'invalid_address', 'all', '550 5.1.1', null::timestamptz) $$, 'one suppression, of that channel'
+);
 select is(s.address_hash, drip_core._hash_address('email', 'C1@Example.net'), 'of exactly that address')
-from drip_core.suppressions as s where s.organization_id = drip_test.org();
+from drip_core.suppressions as s
+where s.organization_id = drip_test.org();
 select is(r.outcome::text, 'bounced', 'H4, M9: the address cannot be enrolled again, in any sequence')
-from drip.enroll(drip_test.org(), 'other', (select c.id from drip_core.contacts as c where c.organization_id = drip_test.org() and c.external_id = 'c1')) as r;
+from drip.enroll(drip_test.org(), 'other', (
+    select c.id from drip_core.contacts as c
+    where c.organization_id = drip_test.org() and c.external_id = 'c1'
+  )) as r;
 select is(r.outcome::text, 'enrolled', 'one whose message was refused can')
-from drip.enroll(drip_test.org(), 'other', (select c.id from drip_core.contacts as c where c.organization_id = drip_test.org() and c.external_id = 'c2')) as r;
+from drip.enroll(drip_test.org(), 'other', (
+    select c.id from drip_core.contacts as c
+    where c.organization_id = drip_test.org() and c.external_id = 'c2'
+  )) as r;
 select drip_test.no_violations();
 
 select finish();

@@ -11,8 +11,10 @@ select drip_test.enrolled(drip_test.org(), 'order', array[drip_test.contact(drip
 
 select drip.apply_whatsapp_template(drip_test.org(), '{"name": "order", "status": "paused"}');
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'a message whose template is paused is not sent');
-select is(drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s1, attempt 0, due 2026-03-02 09:15',
-  'C2, X3: it keeps step and attempt, and leaves the due set for a while');
+select is(
+  drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s1, attempt 0, due 2026-03-02 09:15',
+  'C2, X3: it keeps step and attempt, and leaves the due set for a while'
+);
 select is(drip_test.books(drip_test.org(), 'line'), 'used 0: 0 leased, 0 held, 0 sent', 'M6: it takes no capacity');
 select drip.apply_whatsapp_template(drip_test.org(), '{"name": "order", "status": "approved"}');
 select drip_test.at(drip.next_due_at());

@@ -18,8 +18,12 @@ select is(drip_test.books(drip_test.org(), 'sales'), 'used 1: 1 leased, 0 held, 
 select is(drip_test.report(first.claims, 'sent', '{"provider_message_id": "late-1"}'), 'stale', 'the first runner comes too late') from first;
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s1, attempt 0, due 2026-03-02 09:00', 'a stale token changes nothing');
 select is(
-  (select l.provider_message_id || ' ' || l.outcome from drip_core.late_results as l where l.organization_id = drip_test.org()),
-  'late-1 sent', 'what it said of the provider is kept');
+  (
+    select l.provider_message_id || ' ' || l.outcome from drip_core.late_results as l
+    where l.organization_id = drip_test.org()
+  ),
+  'late-1 sent', 'what it said of the provider is kept'
+);
 select is(drip_test.report(second.claims), 'advanced', 'the second one settles the message') from second;
 select is(drip_test.report(second.claims), 'stale', 'once') from second;
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s2, attempt 0, due 2026-03-03 09:05', 'and it moves on by one step');

@@ -13,7 +13,8 @@ create temporary table m as select c.enrollment_id from drip.claim(batch_size =>
 select is(m.n, 7::bigint, 'a claim returns no more than batch_size') from (select count(*) as n from m) as m;
 select set_eq(
   'select id from drip_core.enrollments where organization_id = drip_test.org() and lease_expires_at is not null',
-  'select enrollment_id from m', 'what is leased is what was returned');
+  'select enrollment_id from m', 'what is leased is what was returned'
+);
 select is((select count(*) from drip.claim(batch_size => 10000, organization_id => drip_test.org())), 13::bigint, 'the rest comes next');
 select is((select count(*) from drip.claim(organization_id => drip_test.org())), 0::bigint, 'nothing is claimed twice');
 select is(drip_test.error_of('select drip.claim(batch_size => 0)'), 'PT422 | invalid batch size | batch_size: 0', 'no batch of none');

@@ -9,14 +9,22 @@ select drip.apply_whatsapp_template(drip_test.org(), '{"name": "order", "languag
 select drip_test.email_sequence(drip_test.org(), 'order', 1, '{"steps": [{"key": "update", "channel": "whatsapp_cloud",
   "template": "order", "language": "en", "parameters": {"1": "{{ contact.first_name | default: ''there'' }}", "2": "No. {{ contact.company }}"}}]}');
 select drip_test.enrolled(drip_test.org(), 'order', array[
-  drip_test.contact(drip_test.org(), 'ann', e'{"phone": "+4915112345678", "company": "A\\nB", "first_name": null}')]);
+  drip_test.contact(drip_test.org(), 'ann', e'{"phone": "+4915112345678", "company": "A\\nB", "first_name": null}')
+]);
 
 create temporary table m as
-select c.channel, c.template, c.to_address, c.subject, c.headers
+select
+  c.channel,
+  c.template,
+  c.to_address,
+  c.subject,
+  c.headers
 from drip.claim(organization_id => drip_test.org()) as c;
 
-select is(m.template, '{"name": "order", "language": "en", "parameters": {"1": "there", "2": "No. A B"}}',
-  'M7: each placeholder has its own value, or its default') from m;
+select is(
+  m.template, '{"name": "order", "language": "en", "parameters": {"1": "there", "2": "No. A B"}}',
+  'M7: each placeholder has its own value, or its default'
+) from m;
 select is(m.to_address, '+4915112345678', 'to_address is the phone number') from m;
 select is(m.channel::text, 'whatsapp_cloud', 'channel') from m;
 select is(m.subject, null, 'it has no subject') from m;

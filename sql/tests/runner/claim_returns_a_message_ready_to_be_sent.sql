@@ -8,12 +8,35 @@ select drip_test.email_sequence(drip_test.org(), 'welcome', 2, '{"steps": [{
   "key": "intro", "channel": "email", "subject": "Hi {{ contact.first_name }}",
   "text": "Dear {{ contact.first_name }}, {{ contact.company | default: ''all'' }}", "html": "<p>{{ contact.first_name }}</p>"}]}');
 select drip_test.enrolled(drip_test.org(), 'welcome', array[
-  drip_test.contact(drip_test.org(), 'ann', '{"last_name": "Lee"}')]);
+  drip_test.contact(drip_test.org(), 'ann', '{"last_name": "Lee"}')
+]);
 
 create temporary table m as
-select c.organization_id, c.enrollment_id, c.claim_token, c.message_token, c.link_token, c.channel, c.channel_account_id, c.provider,
-  c.config, c.secret_ref, c.to_address, c.to_name, c.from_address, c.from_name, c.subject, c.text_body, c.html_body, c.template,
-  c.headers, c.attempt, c.is_test, c.sequence_key, c.step_key, c.lease_expires_at
+select
+  c.organization_id,
+  c.enrollment_id,
+  c.claim_token,
+  c.message_token,
+  c.link_token,
+  c.channel,
+  c.channel_account_id,
+  c.provider,
+  c.config,
+  c.secret_ref,
+  c.to_address,
+  c.to_name,
+  c.from_address,
+  c.from_name,
+  c.subject,
+  c.text_body,
+  c.html_body,
+  c.template,
+  c.headers,
+  c.attempt,
+  c.is_test,
+  c.sequence_key,
+  c.step_key,
+  c.lease_expires_at
 from drip.claim(batch_size => 10, lease => '7 minutes', runner => 'r1', organization_id => drip_test.org()) as c;
 
 select is(m.organization_id, drip_test.org(), 'organization_id') from m;
@@ -40,7 +63,8 @@ select is(m.headers, jsonb_build_object(
   'Message-ID', '<' || m.message_token || '@sender.example>',
   'List-Unsubscribe', '<https://mail.example.com/u/' || m.link_token || '>',
   'List-Unsubscribe-Post', 'List-Unsubscribe=One-Click',
-  'X-Auto-Response-Suppress', 'OOF, AutoReply'), 'headers: every one that SQL decides, and no other') from m;
+  'X-Auto-Response-Suppress', 'OOF, AutoReply'
+), 'headers: every one that SQL decides, and no other') from m;
 select is(m.attempt, 1, 'attempt counts from one') from m;
 select is(m.is_test, false, 'is_test') from m;
 select is(m.sequence_key || '/' || m.step_key, 'welcome/intro', 'sequence_key and step_key') from m;
@@ -48,9 +72,12 @@ select is(m.lease_expires_at, '2026-03-02T09:07:00Z', 'lease_expires_at') from m
 select is((select count(*) from m), 1::bigint, 'one message');
 select is(c.message_token || c.link_token, m.message_token || m.link_token, 'the tokens are the same on a repeat, and known without a message row')
 from m
-cross join lateral (
-  select drip_test.at('2026-03-02T09:08:00Z'), drip.tick()
-) as later
+cross join
+  lateral (
+    select
+      drip_test.at('2026-03-02T09:08:00Z'),
+      drip.tick()
+  ) as later
 cross join lateral drip.claim(organization_id => m.organization_id) as c;
 
 select finish();

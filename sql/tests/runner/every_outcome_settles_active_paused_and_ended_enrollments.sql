@@ -31,12 +31,16 @@ insert into expected values
 
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 19));
 create temporary table claimed as
-select x.n, k.claim
+select
+  x.n,
+  k.claim
 from expected as x
 inner join jsonb_array_elements(drip_test.claims(drip_test.org())) as k (claim)
   on (k.claim ->> 'enrollment_id')::bigint = drip_test.enrollment('c' || x.n);
-select drip.pause_enrollment(drip_test.org(), drip_test.enrollment('c' || x.n)) from expected as x where x.state = 'paused';
-select drip.remove_enrollment(drip_test.org(), drip_test.enrollment('c' || x.n)) from expected as x where x.state = 'removed';
+select drip.pause_enrollment(drip_test.org(), drip_test.enrollment('c' || x.n)) from expected as x
+where x.state = 'paused';
+select drip.remove_enrollment(drip_test.org(), drip_test.enrollment('c' || x.n)) from expected as x
+where x.state = 'removed';
 
 create function pg_temp.numbers() returns int[] language sql as $$
   select array[l.used, l.leased, l.held] from drip_core.lanes as l where l.organization_id = drip_test.org();

@@ -7,7 +7,8 @@ select drip_test.just(drip_test.org());
 select drip_test.phone_line(drip_test.org(), 'line');
 select drip_test.email_sequence(drip_test.org(), 'chat', 1, '{"steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"}]}');
 select drip_test.enrolled(drip_test.org(), 'chat', array(
-  select drip_test.contact(drip_test.org(), 'c' || i, jsonb_build_object('phone', '+49151000000' || (10 + i))) from generate_series(1, 60) as i));
+  select drip_test.contact(drip_test.org(), 'c' || i, jsonb_build_object('phone', '+49151000000' || (10 + i))) from generate_series(1, 60) as i
+));
 
 do $$
 declare
@@ -24,8 +25,12 @@ $$;
 
 create temporary table gaps as
 select m.settled_at - lag(m.settled_at) over (order by m.settled_at) as gap
-from drip_core.messages as m where m.organization_id = drip_test.org();
-select is((select count(*) from drip_core.messages where organization_id = drip_test.org()), 60::bigint, 'every message goes out');
+from drip_core.messages as m
+where m.organization_id = drip_test.org();
+select is((
+  select count(*) from drip_core.messages
+  where organization_id = drip_test.org()
+), 60::bigint, 'every message goes out');
 select cmp_ok((select min(gaps.gap) from gaps), '>=', interval '1 minute', 'H1: no gap is shorter than one minute, the default of whatsapp_lite');
 select cmp_ok((select max(gaps.gap) from gaps), '<=', interval '19 minutes', 'H1: nor longer than 19');
 select cmp_ok((select count(distinct date_trunc('minute', gaps.gap)) from gaps), '>', 8::bigint, 'H1: they spread over the range');

@@ -11,7 +11,8 @@ select drip_test.at('2026-03-02T09:04:00Z');
 
 select drip_test.report(jsonb_build_array(c.claims -> x.n), x.outcome, x.extra)
 from c
-cross join (values
+cross join (
+  values
   (0, 'sent', '{"occurred_at": "2026-03-02T09:03:00Z"}'::jsonb),
   (1, 'sent', '{"occurred_at": "yesterday"}'),
   (2, 'sent', '{"occurred_at": "2099-01-01T00:00:00Z"}'),
@@ -20,13 +21,15 @@ cross join (values
   (5, 'rejected', '{"reason": "daily_limit"}')
 ) as x (n, outcome, extra);
 select is(to_char(m.settled_at at time zone 'UTC', 'HH24:MI'), x.at, x.what)
-from (values
+from (
+  values
   ('c1', '09:03', 'M5: a message has its own time'), ('c2', '09:04', 'what is no time is now'),
   ('c3', '09:04', 'nothing happened in the future'), ('c4', '09:04', 'nor on a day that does not exist')
 ) as x (key, at, what)
 inner join drip_core.messages as m on m.organization_id = drip_test.org() and m.enrollment_id = drip_test.enrollment(x.key);
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c5')), 'failed/rejected_policy', 'a reason that nobody knows counts as policy');
-select is(drip_test.state(drip_test.org(), drip_test.enrollment('c6')), 'failed/rejected_policy', 'C2: a temporary reason ends nothing: rejected does, by policy');
+select
+  is(drip_test.state(drip_test.org(), drip_test.enrollment('c6')), 'failed/rejected_policy', 'C2: a temporary reason ends nothing: rejected does, by policy');
 select drip_test.no_violations();
 
 select finish();

@@ -16,22 +16,32 @@ select is(
     select a.disposition
     from c
     cross join lateral drip.advance(jsonb_build_array(
-      c.claims -> 0 || '{"outcome": "rejected", "reason": "rejected_content"}', c.claims -> 0 || '{"outcome": "sent"}')) as a
+      c.claims -> 0 || '{"outcome": "rejected", "reason": "rejected_content"}', c.claims -> 0 || '{"outcome": "sent"}'
+    )) as a
   ),
-  array['failed', 'stale'], 'the first of two counts, the second is stale');
+  array['failed', 'stale'], 'the first of two counts, the second is stale'
+);
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c1')), 'failed/rejected_content', 'and decides');
-select is((select count(*) from drip_core.messages as m where m.organization_id = drip_test.org()), 1::bigint, 'there is one message');
+select is((
+  select count(*) from drip_core.messages as m
+  where m.organization_id = drip_test.org()
+), 1::bigint, 'there is one message');
 select is(
   array(
     select a.disposition
     from c
     cross join old
     cross join lateral drip.advance(jsonb_build_array(
-      old.claims -> 1 || '{"outcome": "retry"}', c.claims -> 1 || '{"outcome": "sent"}')) as a
+      old.claims -> 1 || '{"outcome": "retry"}', c.claims -> 1 || '{"outcome": "sent"}'
+    )) as a
   ),
-  array['stale', 'completed'], 'X1: a stale result before a valid one is no duplicate of it');
+  array['stale', 'completed'], 'X1: a stale result before a valid one is no duplicate of it'
+);
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c2')), 'completed/-', 'which counts');
-select is((select count(*) from drip_core.late_results as l where l.organization_id = drip_test.org()), 2::bigint, 'what did not count is kept');
+select is((
+  select count(*) from drip_core.late_results as l
+  where l.organization_id = drip_test.org()
+), 2::bigint, 'what did not count is kept');
 select drip_test.no_violations();
 
 select finish();

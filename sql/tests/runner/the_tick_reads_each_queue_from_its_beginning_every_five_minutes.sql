@@ -9,10 +9,13 @@ select drip_test.email_sequence(drip_test.org(), 'welcome', 1);
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 3));
 select drip_test.settle('sent', drip_test.org());
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 3, 'd'));
-delete from drip_core.wakeups as w where w.organization_id = drip_test.org();
+delete from drip_core.wakeups as w
+where w.organization_id = drip_test.org();
 -- the queue remembers a place behind them
-update drip_core.queues as q set due_from = '2026-03-02T12:00:00Z', recheck_at = '2026-03-02T09:05:00Z' where q.organization_id = drip_test.org();
-update drip_core.lanes as l set ready_at = '2026-03-02T12:00:00Z' where l.organization_id = drip_test.org();
+update drip_core.queues as q set due_from = '2026-03-02T12:00:00Z', recheck_at = '2026-03-02T09:05:00Z'
+where q.organization_id = drip_test.org();
+update drip_core.lanes as l set ready_at = '2026-03-02T12:00:00Z'
+where l.organization_id = drip_test.org();
 
 select drip_test.at('2026-03-02T09:04:59Z');
 select is(drip.tick() ->> 'queues_probed', '0', 'not before its time');

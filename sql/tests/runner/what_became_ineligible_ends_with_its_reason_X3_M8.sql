@@ -16,10 +16,21 @@ create function pg_temp.suppress(external_id text, reason drip.reason) returns v
   select c.organization_id, 'email', c.email_hash, suppress.reason
   from drip_core.contacts as c where c.organization_id = drip_test.org() and c.external_id = suppress.external_id;
 $$;
-select pg_temp.suppress('c1', 'bounced'), pg_temp.suppress('c2', 'manual'), pg_temp.suppress('c3', 'unsubscribed');
+select
+  pg_temp.suppress('c1', 'bounced'),
+  pg_temp.suppress('c2', 'manual'),
+  pg_temp.suppress('c3', 'unsubscribed');
 insert into drip_core.consent_ledger (organization_id, contact_id, channel, state, is_effective, source, occurred_at)
-select c.organization_id, c.id, 'email', 'opted_out', true, 'test', drip_core.now()
-from drip_core.contacts as c where c.organization_id = drip_test.org() and c.external_id = 'c4';
+select
+  c.organization_id,
+  c.id,
+  'email',
+  'opted_out',
+  true,
+  'test',
+  drip_core.now()
+from drip_core.contacts as c
+where c.organization_id = drip_test.org() and c.external_id = 'c4';
 select drip.upsert_contact(drip_test.org(), '{"external_id": "c5", "company": null}');
 
 select drip_test.at('2026-03-03T09:00:00Z');
@@ -31,10 +42,14 @@ select is(drip_test.state(drip_test.org(), drip_test.enrollment('c3')), 'unsubsc
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c4')), 'unsubscribed/opted_out', 'X3: a contact that opted out');
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c5')), 'failed/missing_field', 'X3: a field without value');
 select is(drip_test.events(drip_test.org(), drip_test.enrollment(k.key)), k.events, 'M8: one event of the end, with its reason: ' || k.key)
-from (values
+from (
+  values
   ('c1', 'enrolled bounced'), ('c2', 'enrolled removed'), ('c3', 'enrolled unsubscribed'), ('c4', 'enrolled unsubscribed'), ('c5', 'enrolled failed')
 ) as k (key, events);
-select is((select count(*) from drip_core.messages as x where x.organization_id = drip_test.org()), 0::bigint, 'no message is recorded for them');
+select is((
+  select count(*) from drip_core.messages as x
+  where x.organization_id = drip_test.org()
+), 0::bigint, 'no message is recorded for them');
 select is(drip_test.books(drip_test.org(), 'sales'), 'used 1: 1 leased, 0 held, 0 sent', 'M6: and no capacity is taken');
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'X3: the due set is empty');
 select drip_test.at('2026-03-20T09:00:00Z');

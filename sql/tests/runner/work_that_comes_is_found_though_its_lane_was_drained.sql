@@ -13,10 +13,14 @@ select is(drip_test.settle('sent', drip_test.org()), '{"completed": 2}', 'what c
 
 -- even if nobody said so, as when its transaction commits late
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 2, 'd'));
-delete from drip_core.wakeups as w where w.organization_id = drip_test.org();
+delete from drip_core.wakeups as w
+where w.organization_id = drip_test.org();
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'a lane that nobody woke is not visited');
 select drip_test.at('2026-03-02T09:05:00Z');
-select is(drip_test.settle('sent', drip_test.org()), '{"completed": 2}', 'a drained lane is read from its beginning after five minutes at most, also without a tick');
+select
+  is(
+    drip_test.settle('sent', drip_test.org()), '{"completed": 2}', 'a drained lane is read from its beginning after five minutes at most, also without a tick'
+  );
 select is(drip.next_due_at(), '2026-03-30T09:00:00Z', 'the rest is due as it was');
 select drip_test.no_violations();
 
