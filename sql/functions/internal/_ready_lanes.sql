@@ -14,23 +14,57 @@ as $$
 begin
   if _ready_lanes.organization_ids is null then
     return query
-    with recursive woken as (
+    with recursive woken_organizations as (
       (
-        select w.organization_id, w.channel_account_id
+        select w.organization_id, 1 as ordinal
         from drip_core.wakeups as w
-        order by w.organization_id, w.channel_account_id
+        order by w.organization_id
         limit 1
       )
       union all
-      select n.organization_id, n.channel_account_id
-      from woken
+      select n.organization_id, o.ordinal + 1
+      from woken_organizations as o
       cross join lateral (
-        select w.organization_id, w.channel_account_id
+        select w.organization_id
         from drip_core.wakeups as w
-        where (w.organization_id, w.channel_account_id) > (woken.organization_id, woken.channel_account_id)
-        order by w.organization_id, w.channel_account_id
+        where w.organization_id > o.organization_id
+        order by w.organization_id
         limit 1
       ) as n
+      where o.ordinal < _ready_lanes.most
+    ),
+
+    woken as (
+      select o.organization_id, l.channel_account_id
+      from woken_organizations as o
+      cross join (
+        select ceil(_ready_lanes.most::numeric / greatest(count(*), 1)) as most
+        from woken_organizations
+      ) as share
+      cross join lateral (
+        with recursive lanes as (
+          (
+            select w.channel_account_id, 1 as ordinal
+            from drip_core.wakeups as w
+            where w.organization_id = o.organization_id
+            order by w.channel_account_id
+            limit 1
+          )
+          union all
+          select n.channel_account_id, k.ordinal + 1
+          from lanes as k
+          cross join lateral (
+            select w.channel_account_id
+            from drip_core.wakeups as w
+            where w.organization_id = o.organization_id and w.channel_account_id > k.channel_account_id
+            order by w.channel_account_id
+            limit 1
+          ) as n
+          where k.ordinal < share.most
+        )
+
+        select lanes.channel_account_id from lanes
+      ) as l
     ),
 
     candidates as (
@@ -45,7 +79,6 @@ begin
       (
         select woken.organization_id, woken.channel_account_id, '-infinity'::timestamptz
         from woken
-        limit _ready_lanes.most
       )
     )
 

@@ -28,8 +28,10 @@ declare
   v_allowed bigint[];
   v_ready_orgs bigint[];
   v_ready_lanes bigint[];
+  v_org_count int;
   v_lane_count int;
   v_left int := claim.batch_size;
+  v_org_left int;
   v_share int;
   v_org bigint;
   v_lane record;
@@ -81,18 +83,22 @@ begin
   end if;
   v_allowed := drip_core._allowed_organizations(claim.organization_id);
 
-  select array_agg(r.organization_id), array_agg(r.channel_account_id), count(*)
-  into v_ready_orgs, v_ready_lanes, v_lane_count
+  select array_agg(r.organization_id), array_agg(r.channel_account_id)
+  into v_ready_orgs, v_ready_lanes
   from drip_core._ready_lanes(v_allowed, v_now, least(claim.batch_size, 200)) as r;
-  if v_lane_count = 0 then
+  if v_ready_orgs is null then
     return;
   end if;
+  select count(distinct o.id) into v_org_count from unnest(v_ready_orgs) as o (id);
   select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
 
-  for v_org in
-    select o.id from unnest(v_ready_orgs) with ordinality as o (id, ordinal) group by o.id order by min(o.ordinal)
+  -- organizations share the batch, then the lanes of each; those with fewer lanes come first and leave what they do not need
+  for v_org, v_lane_count in
+    select o.id, count(*) from unnest(v_ready_orgs) with ordinality as o (id, ordinal) group by o.id order by count(*), min(o.ordinal)
   loop
     exit when v_left <= 0;
+    v_org_left := ceil(v_left::numeric / v_org_count);
+    v_org_count := v_org_count - 1;
     v_taken := '{}';
     v_l_id := '{}';
     v_l_day := '{}';
@@ -117,7 +123,7 @@ begin
       order by l.channel_account_id
       for no key update of l skip locked
     loop
-      exit when v_left <= 0;
+      exit when v_org_left <= 0;
       -- a new local day starts with what is still unsettled; the day never goes back
       v_day := (v_now at time zone v_lane.timezone)::date;
       if v_lane.counter_day is null or v_day > v_lane.counter_day then
@@ -144,7 +150,7 @@ begin
             where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
           ))
         order by q.served_at, q.sequence_id
-        limit greatest(v_left, 10)
+        limit greatest(v_org_left, 10)
         for no key update skip locked
       loop
         -- news of earlier work
@@ -188,14 +194,14 @@ begin
       end loop;
 
       -- how much the lane may take now: its share of what is left, so that lanes without work cost the others nothing
-      v_share := ceil(v_left::numeric / greatest(v_lane_count, 1));
+      v_share := ceil(v_org_left::numeric / greatest(v_lane_count, 1));
       v_lane_count := v_lane_count - 1;
       v_limit := drip_core._effective_limit(
         v_lane.daily_limit, v_lane.ramp_start, v_lane.ramp_increment, v_lane.first_claim_day, v_lane.counter_day);
       v_room := case
         when v_lane.status <> 'active' or v_lane.next_slot_at > v_now then 0
         when v_lane.min_gap is not null then least(1 - v_lane.leased, coalesce(v_limit - v_lane.used, 1))
-        else least(v_share, v_left, coalesce(v_limit - v_lane.used, v_left))
+        else least(v_share, coalesce(v_limit - v_lane.used, v_share))
       end;
 
       v_queues_left := cardinality(v_q_sequence);
@@ -259,6 +265,7 @@ begin
       end loop;
 
       v_left := v_left - cardinality(v_ids);
+      v_org_left := v_org_left - cardinality(v_ids);
       v_taken := v_taken || v_ids;
       v_l_day := array_append(v_l_day, v_lane.counter_day);
       v_l_used := array_append(v_l_used, v_lane.used);

@@ -36,7 +36,9 @@ select is(concat_ws(' ', o.enrolled, o.active, o.completed, o.failed, o.bounced,
 from drip_report.sequence_overview as o
 where o.organization_id = drip_test.org() and o.sequence_key = 'welcome';
 select
-  is(concat_ws(' ', o.messages_sent, o.messages_failed, o.contacted), '8 2 5', 'M1: sent counts what a provider accepted: no skip, no failure, nothing put off')
+  is(
+    concat_ws(' ', o.messages_sent, o.messages_failed, o.contacted), '8 2 5', 'M1: sent counts what a provider accepted: no skip, no failure, nothing put off'
+  )
 from drip_report.sequence_overview as o
 where o.organization_id = drip_test.org() and o.sequence_key = 'welcome';
 select is(o.success_rate, 0.8, 'M1: sent / (sent + failed)')

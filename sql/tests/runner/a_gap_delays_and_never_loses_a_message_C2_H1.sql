@@ -15,8 +15,9 @@ select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'H1: while i
 select is(drip.next_due_at(), '2026-03-02T09:30:00Z', 'at the latest when its lease expires');
 select is(drip_test.report(c.claims), 'completed', 'it is sent at ten past') from c;
 select is(drip.next_due_at(), '2026-03-02T09:15:00Z', 'H1: the gap begins when it is settled, not when it was claimed');
-select
-  is(drip_test.place(drip_test.org(), drip_test.enrollment('c2')), 'active s1, attempt 0, due 2026-03-02 09:00', 'C2: those that wait keep step and attempt');
+select is(
+  drip_test.place(drip_test.org(), drip_test.enrollment('c2')), 'active s1, attempt 0, due 2026-03-02 09:00', 'C2: those that wait keep step and attempt'
+);
 select is(s.reason, 'pacing', 'the lane says why') from drip_report.lane_status as s
 where s.organization_id = drip_test.org();
 select drip_test.at('2026-03-02T09:14:59Z');

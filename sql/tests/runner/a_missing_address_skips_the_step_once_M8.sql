@@ -28,8 +28,9 @@ select is(drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active
 select drip_test.at('2026-03-03T10:00:00Z');
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'which cannot be sent');
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('ann')), 'failed/no_address', 'M8: the enrollment ends at once');
-select
-  is(drip_test.events(drip_test.org(), drip_test.enrollment('ann')), 'enrolled skipped sent failed', 'M8: with one event, not one for each step that is left');
+select is(
+  drip_test.events(drip_test.org(), drip_test.enrollment('ann')), 'enrolled skipped sent failed', 'M8: with one event, not one for each step that is left'
+);
 select is(
   array(
     select v.reason::text from drip_core.events as v

@@ -27,8 +27,9 @@ select is(drip_test.state(drip_test.org(), drip_test.enrollment('c3')), 'failed/
 select alike(pg_temp.resolve('c1', 'sent'), 'PT409 | the message is not held under this claim |%', 'once');
 select alike(pg_temp.resolve('c4', 'sent', 1), 'PT409 | the message is not held under this claim |%', 'only under its own claim');
 select is(pg_temp.resolve('c4', 'unknown'), 'PT422 | unknown outcome | outcome: unknown', 'only as something that is known');
-select
-  alike(drip_test.error_of(format('select drip.resolve_unknown(%s, -1, 1, ''sent'')', drip_test.org())), 'PT404 |%', 'only of an enrollment that is there');
+select alike(
+  drip_test.error_of(format('select drip.resolve_unknown(%s, -1, 1, ''sent'')', drip_test.org())), 'PT404 |%', 'only of an enrollment that is there'
+);
 select is((
   select count(*) from drip_report.unknown_outcomes as u
   where u.organization_id = drip_test.org()

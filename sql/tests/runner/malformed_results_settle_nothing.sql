@@ -19,8 +19,9 @@ cross join lateral (
   ('an id that is no number', jsonb_build_array(c.claim || '{"outcome": "sent", "enrollment_id": "1; drop"}'), 'results[0]: %'),
   ('a list of numbers', '[1]', 'results[0]: 1')
 ) as x (what, results, detail);
-select
-  is(drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s1, attempt 0, due 2026-03-02 09:00', 'C0: nothing is settled, nothing advances');
+select is(
+  drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s1, attempt 0, due 2026-03-02 09:00', 'C0: nothing is settled, nothing advances'
+);
 select is(drip_test.report(jsonb_build_array(c.claim)), 'completed', 'said again, corrected, it counts') from c;
 select drip_test.no_violations();
 

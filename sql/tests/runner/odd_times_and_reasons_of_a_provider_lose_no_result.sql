@@ -28,8 +28,9 @@ from (
 ) as x (key, at, what)
 inner join drip_core.messages as m on m.organization_id = drip_test.org() and m.enrollment_id = drip_test.enrollment(x.key);
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c5')), 'failed/rejected_policy', 'a reason that nobody knows counts as policy');
-select
-  is(drip_test.state(drip_test.org(), drip_test.enrollment('c6')), 'failed/rejected_policy', 'C2: a temporary reason ends nothing: rejected does, by policy');
+select is(
+  drip_test.state(drip_test.org(), drip_test.enrollment('c6')), 'failed/rejected_policy', 'C2: a temporary reason ends nothing: rejected does, by policy'
+);
 select drip_test.no_violations();
 
 select finish();

@@ -25,8 +25,9 @@ select is(
 );
 select is(drip_test.state(drip_test.org(), drip_test.enrollment('c3')), 'unsubscribed/opted_out', 'C1: an opt-out ended its enrollment');
 select drip.resume_enrollment(drip_test.org(), drip_test.enrollment('c2'));
-select
-  is(drip_test.place(drip_test.org(), drip_test.enrollment('c2')), 'active s2, attempt 0, due 2026-04-01 09:00', 'X8: a resumed one goes on where it stopped');
+select is(
+  drip_test.place(drip_test.org(), drip_test.enrollment('c2')), 'active s2, attempt 0, due 2026-04-01 09:00', 'X8: a resumed one goes on where it stopped'
+);
 select is(array(select c.to_address from drip.claim(organization_id => drip_test.org()) as c), array['c2@example.net'], 'and is claimed');
 select drip_test.no_violations();
 
