@@ -109,3 +109,20 @@ def test_C0_a_test_calls_every_public_function(shared_database: str, connect: Co
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     called = set(re.findall(r"\bdrip\.(\w+)\s*\(", text))
     assert sorted(names - called) == []
+
+
+def test_L5_every_constraint_that_code_names_ships_with_it(
+    shared_database: str, connect: Connect
+) -> None:
+    """plpgsql looks `on conflict on constraint …` up when it runs: a renamed one would raise there."""
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("functions", "triggers")
+        for path in (ROOT / "sql" / folder).rglob("*.sql")
+    )
+    named = set(re.findall(r"\bon constraint (\w+)", code))
+    assert len(named) > 5
+    rows = connect(shared_database).execute(
+        "select conname from pg_constraint where connamespace = 'drip_core'::regnamespace"
+    )
+    assert sorted(named - {name for (name,) in rows}) == []
