@@ -114,7 +114,7 @@ def test_C0_a_test_calls_every_public_function(shared_database: str, connect: Co
 def test_L5_every_constraint_that_code_names_ships_with_it(
     shared_database: str, connect: Connect
 ) -> None:
-    """plpgsql looks `on conflict on constraint …` up when it runs: a renamed one would raise there."""
+    """plpgsql looks these names up when it runs: a renamed constraint would raise only there."""
     code = "\n".join(
         path.read_text(encoding="utf-8")
         for folder in ("functions", "triggers")
