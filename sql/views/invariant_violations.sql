@@ -3,6 +3,24 @@ drop view if exists drip_core.invariant_violations;
 create view drip_core.invariant_violations
 with (security_invoker = true)
 as
+with
+leased as (
+  select e.organization_id, e.channel_account_id, count(*) as n
+  from drip_core.enrollments as e
+  where e.lease_expires_at is not null
+  group by e.organization_id, e.channel_account_id
+),
+held as (
+  select h.organization_id, h.channel_account_id, count(*) as n
+  from drip_core.held_messages as h
+  group by h.organization_id, h.channel_account_id
+),
+sent as (
+  select m.organization_id, m.channel_account_id, m.lane_day, count(*) as n
+  from drip_core.messages as m
+  where m.status = 'sent'
+  group by m.organization_id, m.channel_account_id, m.lane_day
+)
 select
   'lane counters equal the rows' as rule,
   l.organization_id,
@@ -11,24 +29,13 @@ select
     l.channel_account_id, l.leased, r.leased, l.held, r.held, l.used, r.leased + r.held + r.sent
   ) as detail
 from drip_core.lanes as l
-cross join
-  lateral (
-    select
-      (
-        select count(*) from drip_core.enrollments as e
-        where e.organization_id = l.organization_id and e.channel_account_id = l.channel_account_id and e.lease_expires_at is not null
-      ) as leased,
-      (
-        select count(*) from drip_core.held_messages as h
-        where h.organization_id = l.organization_id and h.channel_account_id = l.channel_account_id
-      ) as held,
-      (
-        select count(*) from drip_core.messages as m
-        where
-          m.organization_id = l.organization_id and m.channel_account_id = l.channel_account_id
-          and m.lane_day = l.counter_day and m.status = 'sent'
-      ) as sent
-  ) as r
+left join leased on l.organization_id = leased.organization_id and l.channel_account_id = leased.channel_account_id
+left join held on l.organization_id = held.organization_id and l.channel_account_id = held.channel_account_id
+left join sent
+  on l.organization_id = sent.organization_id and l.channel_account_id = sent.channel_account_id and l.counter_day = sent.lane_day
+cross join lateral (
+  select coalesce(leased.n, 0) as leased, coalesce(held.n, 0) as held, coalesce(sent.n, 0) as sent
+) as r
 where l.leased <> r.leased or l.held <> r.held or l.used <> r.leased + r.held + r.sent
 
 union all
@@ -75,6 +82,19 @@ left join drip_core.events as v
 where m.status = 'sent'
 group by m.organization_id, m.enrollment_id, m.step_id
 having count(v.id) <> 1
+
+union all
+
+select
+  'a message is of an enrollment, of a step of its sequence and of a sender, all of its organization' as rule,
+  m.organization_id,
+  format('enrollment %s, step %s, sender %s', m.enrollment_id, m.step_id, m.channel_account_id) as detail
+from drip_core.messages as m
+left join drip_core.enrollments as e on m.organization_id = e.organization_id and m.enrollment_id = e.id
+left join drip_core.steps as s on m.organization_id = s.organization_id and m.step_id = s.id
+left join drip_core.channel_accounts as a on m.organization_id = a.organization_id and m.channel_account_id = a.id
+where e.contact_id is distinct from m.contact_id or e.sequence_id is distinct from m.sequence_id
+  or s.sequence_id is distinct from m.sequence_id or s.channel is distinct from m.channel or a.channel is distinct from m.channel
 
 union all
 

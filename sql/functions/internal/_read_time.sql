@@ -1,3 +1,4 @@
+-- requires: functions/internal/_try_time.sql
 -- A timestamp as a provider writes it (ISO 8601); null for what cannot be read.
 -- Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._read_time(value text)
@@ -7,14 +8,13 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if _read_time.value !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then
+  -- what every cast takes needs no exception block, which is a subtransaction each time
+  if _read_time.value is null then
     return null;
+  elsif _read_time.value ~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-](0\d|1[0-4]):[0-5]\d)$' then
+    return _read_time.value::timestamptz;
   end if;
-  return _read_time.value::timestamptz;
-exception
-  when data_exception then
-    -- the class: zones that there are not have conditions of their own
-    return null;
+  return drip_core._try_time(_read_time.value);
 end;
 $$;
 

@@ -1,8 +1,8 @@
 -- owner: drip_engine
--- requires: functions/internal/_plan_step.sql, functions/internal/_insert_wakeups.sql, functions/internal/_hash_address.sql
--- Settles results of one organization; see drip.advance. The decision of each is made once, in one select; the writes
--- follow it set by set. A paused enrollment moves on but stays paused; an ended one keeps status and step; both settle
--- message, event and capacity all the same.
+-- requires: functions/internal/_plan_step.sql, functions/internal/_hash_address.sql
+-- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
+-- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
+-- and step; both settle message, event and capacity all the same.
 -- Locks: the enrollments in id order, then their lanes in id order. Errors: none. A repeat answers stale.
 create or replace function drip_core._settle_messages(organization_id bigint, results drip_core.provider_result[])
 returns drip_core.disposition[]
@@ -17,13 +17,13 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_firsts drip_core.provider_result[];
   v_locked bigint[];
-  v_rows drip_core.settlement[];
   v_zone text;
   v_random constant double precision := random();
-  v_lanes drip_core.lane_change[];
-  v_has_held boolean;
-  v_has_failure boolean;
   v_lane_ids bigint[];
+  v_lane_days date[];
+  v_rows drip_core.settlement[];
+  v_lanes drip_core.lane_settlement[];
+  v_answers drip_core.disposition[];
 begin
   -- of duplicates the first counts; a stale result is no duplicate of a valid one
   v_firsts := array(
@@ -31,201 +31,243 @@ begin
     from unnest(_settle_messages.results) as r
     order by r.enrollment_id, r.claim_token, r.ordinal
   );
-  v_locked := array(
-    select e.id
+  select array_agg(x.id), array_agg(distinct x.channel_account_id)
+  into v_locked, v_lane_ids
+  from (
+    select e.id, e.channel_account_id
     from drip_core.enrollments as e
     where e.organization_id = v_org and e.id = any (array(select r.enrollment_id from unnest(v_firsts) as r))
     order by e.id
     for no key update
-  );
+  ) as x;
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
 
-  select
-    coalesce(array_agg(row(
-      r.ordinal, e.id, r.claim_token, r.outcome, r.provider_message_id,
-      greatest(least(coalesce(r.occurred_at, v_now), v_now), e.enrolled_at),
-      r.error_code, r.error_message, r.retry_at, h.enrollment_id is not null,
-      e.contact_id, e.sequence_id, e.version, s.id, s.channel, e.channel_account_id, e.attempt + 1,
-      coalesce(e.merge_values, h.merge_values),
+  -- the lanes: a new local day first, so that what is settled now counts for today
+  select array_agg(x.id), array_agg(x.day)
+  into v_lane_ids, v_lane_days
+  from (
+    select
+      l.channel_account_id as id,
+      greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, v_zone))::date) as day
+    from drip_core.lanes as l
+    join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
+    where l.organization_id = v_org and l.channel_account_id = any (v_lane_ids)
+    order by l.channel_account_id
+    for no key update of l
+  ) as x;
+
+  with settled as materialized (
+    select
+      r.ordinal, e.id as enrollment_id, r.claim_token, r.outcome, r.provider_message_id,
+      greatest(least(coalesce(r.occurred_at, v_now), v_now), e.enrolled_at) as occurred_at,
+      r.error_code, r.error_message, r.retry_at, h.enrollment_id is not null as was_held,
+      e.contact_id, e.sequence_id, e.version, s.id as step_id, s.channel, e.channel_account_id, k.day as lane_day,
+      (e.attempt + 1)::smallint as attempts,
+      coalesce(e.merge_values, h.merge_values) as merge_values,
       g.message_reason,
+      d.verdict,
+      o.is_open,
       case
-        when e.status not in ('active', 'paused') then e.status
+        when not o.is_open then e.status
         when d.verdict = 'sent' and n.id is null then 'completed'
         when d.verdict = 'given_up' then mr.ends_as
         else e.status
-      end,
+      end as new_status,
       case
-        when e.status in ('active', 'paused') and d.verdict = 'given_up' then g.message_reason
-        when e.status in ('active', 'paused') and d.verdict = 'sent' and n.id is null then null
+        when o.is_open and d.verdict = 'given_up' then g.message_reason
+        when o.is_open and d.verdict = 'sent' and n.id is null then null
         else e.status_reason
-      end,
+      end as new_reason,
+      case when o.is_open and d.verdict = 'sent' then n.id else e.step_id end as new_step_id,
+      case when o.is_open and d.verdict = 'sent' then e.sender_ids[n.channel_no] else e.channel_account_id end as new_channel_account_id,
       case
-        when e.status not in ('active', 'paused') then e.step_id
-        when d.verdict = 'sent' then n.id
-        else e.step_id
-      end,
-      case
-        when e.status not in ('active', 'paused') then e.channel_account_id
-        when d.verdict = 'sent' then e.sender_ids[n.channel_no]
-        else e.channel_account_id
-      end,
-      case
-        when e.status not in ('active', 'paused') or d.verdict = 'given_up' or d.verdict = 'held' then null
+        when not o.is_open or d.verdict in ('given_up', 'held') then null
         when d.verdict = 'sent' then drip_core._plan_step(v_now, n.delay_elapsed, n.delay_days, v_zone)
         when d.verdict = 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1],
           case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         else coalesce(e.next_step_at, v_now)
-      end,
-      case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end,
+      end as new_next_step_at,
+      case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end::smallint as new_attempt,
       case
-        when d.verdict = 'sent' then case when e.status in ('active', 'paused') and n.id is null then 'completed' else 'advanced' end
+        when d.verdict = 'sent' then case when o.is_open and n.id is null then 'completed' else 'advanced' end
         when d.verdict = 'given_up' then case when mr.ends_as = 'bounced' then 'bounced' else 'failed' end
         when d.verdict = 'retry' then 'retry_scheduled'
         else d.verdict
-      end
-    )::drip_core.settlement order by e.id), '{}'),
-    coalesce(bool_or(d.verdict = 'held' or h.enrollment_id is not null), false),
-    coalesce(bool_or(d.verdict in ('retry', 'given_up')), false)
-  into v_rows, v_has_held, v_has_failure
-  from unnest(v_firsts) as r
-  join drip_core.enrollments as e
-    on e.organization_id = v_org and e.id = r.enrollment_id and e.claim_token = r.claim_token
-  join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
-  join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
-  join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
-  left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
-  left join drip_core.steps as n
-    on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
-  cross join lateral (
-    select case
-      when r.outcome = 'sent' then 'sent'
-      when r.outcome = 'rejected' then 'given_up'
-      when r.outcome = 'unknown' and a.on_unknown = 'hold' then 'held'
-      when r.outcome in ('throttled', 'sender_error') then 'deferred'
-      when e.status not in ('active', 'paused') then 'deferred'
-      when e.attempt < cardinality(v.retry_backoff) then 'retry'
-      else 'given_up'
-    end as verdict
-  ) as d
-  cross join lateral (
-    select case
-      when d.verdict <> 'given_up' then null
-      when r.outcome = 'rejected' then coalesce(
-        (select x.reason from drip_core.reasons as x where x.reason = r.reason and x.ends_as is not null), 'rejected_policy')
-      else 'retries_exhausted'
-    end as message_reason
-  ) as g
-  left join drip_core.reasons as mr on mr.reason = g.message_reason;
+      end as disposition
+    from unnest(v_firsts) as r
+    join drip_core.enrollments as e
+      on e.organization_id = v_org and e.id = r.enrollment_id and e.claim_token = r.claim_token
+    join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = e.channel_account_id
+    join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
+    join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
+    left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
+    left join drip_core.steps as n
+      on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
+    cross join lateral (select e.status in ('active', 'paused') as is_open) as o
+    cross join lateral (
+      select case
+        when r.outcome = 'sent' then 'sent'
+        when r.outcome = 'rejected' then 'given_up'
+        when r.outcome = 'unknown' and a.on_unknown = 'hold' then 'held'
+        when r.outcome in ('throttled', 'sender_error') then 'deferred'
+        when not o.is_open then 'deferred'
+        when e.attempt < cardinality(v.retry_backoff) then 'retry'
+        else 'given_up'
+      end as verdict
+      offset 0
+    ) as d
+    cross join lateral (
+      select case
+        when d.verdict <> 'given_up' then null
+        when r.outcome = 'rejected' then coalesce(
+          (select x.reason from drip_core.reasons as x where x.reason = r.reason and x.ends_as is not null), 'rejected_policy')
+        else 'retries_exhausted'
+      end as message_reason
+    ) as g
+    left join drip_core.reasons as mr on mr.reason = g.message_reason
+    order by e.id
+  ),
+
+  -- sent, or given up
+  written_messages as (
+    insert into drip_core.messages (
+      organization_id, enrollment_id, step_id, contact_id, sequence_id, version, channel, channel_account_id, status, reason, attempts,
+      settled_at, lane_day, provider_message_id, merge_values, error_code, error_message
+    )
+    select
+      v_org, w.enrollment_id, w.step_id, w.contact_id, w.sequence_id, w.version, w.channel, w.channel_account_id,
+      case when w.outcome = 'sent' then 'sent' else 'failed' end::drip.message_status, w.message_reason, w.attempts,
+      w.occurred_at, w.lane_day, w.provider_message_id, coalesce(w.merge_values, '{}'), w.error_code, w.error_message
+    from settled as w
+    where w.outcome = 'sent' or w.message_reason is not null
+    on conflict on constraint messages_pkey do nothing
+  ),
+
+  written_events as (
+    insert into drip_core.events (
+      organization_id, occurred_at, recorded_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel,
+      channel_account_id, data
+    )
+    select
+      v_org, w.occurred_at, v_now,
+      case when w.outcome = 'sent' then 'sent' when w.disposition = 'held' then 'held' else 'attempt_failed' end::drip.event_type,
+      case when w.disposition = 'held' then 'outcome_unknown' else w.message_reason end,
+      w.enrollment_id, w.contact_id, w.sequence_id, w.version, w.step_id, w.channel, w.channel_account_id,
+      case when w.outcome <> 'sent' then jsonb_strip_nulls(jsonb_build_object(
+        'outcome', w.outcome, 'attempt', w.attempts, 'error_code', w.error_code, 'error_message', w.error_message)) end
+    from settled as w
+    where w.outcome not in ('throttled', 'sender_error') and not (w.disposition = 'held' and w.was_held)
+  ),
+
+  -- their status events come from the trigger
+  written_enrollments as (
+    update drip_core.enrollments as e
+    set
+      status = w.new_status,
+      status_reason = w.new_reason,
+      status_note = case when e.status = w.new_status then e.status_note end,
+      status_changed_at = case when e.status <> w.new_status then v_now else e.status_changed_at end,
+      step_id = w.new_step_id,
+      channel_account_id = w.new_channel_account_id,
+      next_step_at = w.new_next_step_at,
+      attempt = w.new_attempt,
+      claim_token = case when w.disposition = 'held' then e.claim_token end,
+      lease_expires_at = null,
+      handed_over_at = null,
+      merge_values = null
+    from settled as w
+    where e.organization_id = v_org and e.id = w.enrollment_id
+  ),
+
+  -- what is due before the lanes look again
+  written_wakeups as (
+    insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
+    select v_org, w.new_channel_account_id, w.sequence_id, min(w.new_next_step_at)
+    from settled as w
+    where w.new_status = 'active' and w.new_next_step_at <= v_now + interval '60 seconds'
+    group by w.new_channel_account_id, w.sequence_id
+  ),
+
+  of_lanes as (
+    select
+      w.channel_account_id as id,
+      count(*) filter (where w.disposition not in ('advanced', 'completed', 'held'))::int as returned,
+      count(*) filter (where not w.was_held)::int as unleased,
+      (count(*) filter (where w.disposition = 'held' and not w.was_held)
+        - count(*) filter (where w.disposition <> 'held' and w.was_held))::int as held_change,
+      left(max(concat_ws(' ', w.error_code, w.error_message)) filter (where w.outcome = 'sender_error'), 500) as sender_error,
+      -- within a week: a time that the provider garbled must not stop the sender for good
+      max(least(greatest(coalesce(w.retry_at, v_now + interval '60 seconds'), v_now + interval '1 second'), v_now + interval '168 hours'))
+        filter (where w.outcome = 'throttled') as throttled_until
+    from settled as w
+    group by w.channel_account_id
+  )
+
+  select
+    array(select row(w.ordinal, w.disposition)::drip_core.disposition from settled as w),
+    array(select row(t.id, t.returned, t.unleased, t.held_change, t.sender_error, t.throttled_until)::drip_core.lane_settlement from of_lanes as t),
+    -- the few that have more to tell
+    array(
+      select row(
+        w.ordinal, w.enrollment_id, w.claim_token, w.outcome, w.provider_message_id, w.occurred_at, w.error_code, w.error_message,
+        w.retry_at, w.was_held, w.contact_id, w.sequence_id, w.version, w.step_id, w.channel, w.channel_account_id, w.attempts,
+        w.merge_values, w.message_reason, w.new_status, w.new_reason, w.new_step_id, w.new_channel_account_id, w.new_next_step_at,
+        w.new_attempt, w.disposition
+      )::drip_core.settlement
+      from settled as w
+      where w.disposition in ('held', 'bounced') or w.was_held
+      order by w.enrollment_id
+    )
+  into v_answers, v_lanes, v_rows;
 
   -- what does not settle is stale; what it says is kept
-  insert into drip_core.late_results (
-    organization_id, enrollment_id, claim_token, outcome, provider_message_id, error_code, error_message, occurred_at, recorded_at
-  )
-  select v_org, r.enrollment_id, r.claim_token, r.outcome, r.provider_message_id, r.error_code, r.error_message, r.occurred_at, v_now
-  from unnest(_settle_messages.results) as r
-  where not exists (select from unnest(v_rows) as w where w.ordinal = r.ordinal)
-    and r.enrollment_id = any (v_locked);
-  if cardinality(v_rows) = 0 then
-    return array[]::drip_core.disposition[];
+  if cardinality(v_answers) < cardinality(_settle_messages.results) then
+    insert into drip_core.late_results (
+      organization_id, enrollment_id, claim_token, outcome, provider_message_id, error_code, error_message, occurred_at, recorded_at
+    )
+    select v_org, r.enrollment_id, r.claim_token, r.outcome, r.provider_message_id, r.error_code, r.error_message, r.occurred_at, v_now
+    from unnest(_settle_messages.results) as r
+    where not exists (select from unnest(v_answers) as w where w.ordinal = r.ordinal)
+      and r.enrollment_id = any (v_locked);
+  end if;
+  if cardinality(v_answers) = 0 then
+    return v_answers;
   end if;
 
-  -- the lanes: a new local day first, so that what is settled now counts for today
-  v_lane_ids := array(
-    select l.channel_account_id
-    from drip_core.lanes as l
-    where l.organization_id = v_org and l.channel_account_id = any (array(select w.channel_account_id from unnest(v_rows) as w))
-    order by l.channel_account_id
-    for no key update
-  );
-  v_lanes := array(
-    select row(
-      x.id,
-      x.today,
-      case when x.today > l.counter_day then l.leased + l.held else l.used end - x.returned,
-      l.leased - x.unleased,
-      l.held + x.held_change,
-      x.sender_error,
-      slot.next_slot_at,
-      case
-        when x.throttled_until >= slot.next_slot_at then 'throttled'
-        when x.gap_until >= slot.next_slot_at then 'pacing'
-        else l.slot_reason
-      end::drip.reason,
-      case
-        when x.gap_until is not null then slot.next_slot_at
-        when x.throttled_until is not null then greatest(l.ready_at, x.throttled_until)
-        when x.returned > 0 then greatest(least(l.ready_at, v_now), slot.next_slot_at)
-        else l.ready_at
-      end
-    )::drip_core.lane_change
-    from (
-      select
-        a.id,
-        greatest(k.counter_day, (v_now at time zone coalesce(a.timezone, v_zone))::date) as today,
-        v_now + a.min_gap + v_random * (a.max_gap - a.min_gap) as gap_until,
-        count(*) filter (where w.disposition not in ('advanced', 'completed', 'held'))::int as returned,
-        count(*) filter (where not w.was_held)::int as unleased,
-        (count(*) filter (where w.disposition = 'held' and not w.was_held)
-          - count(*) filter (where w.disposition <> 'held' and w.was_held))::int as held_change,
-        left(max(concat_ws(' ', w.error_code, w.error_message)) filter (where w.outcome = 'sender_error'), 500) as sender_error,
-        -- within a week: a time that the provider garbled must not stop the sender for good
-        max(least(greatest(coalesce(w.retry_at, v_now + interval '60 seconds'), v_now + interval '1 second'), v_now + interval '168 hours'))
-          filter (where w.outcome = 'throttled') as throttled_until
-      from unnest(v_rows) as w
-      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = w.channel_account_id
-      join drip_core.lanes as k on k.organization_id = v_org and k.channel_account_id = a.id
-      where a.id = any (v_lane_ids)
-      group by a.id, k.counter_day, a.timezone, a.min_gap, a.max_gap
-    ) as x
-    join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = x.id
-    cross join lateral (select greatest(l.next_slot_at, x.throttled_until, x.gap_until) as next_slot_at) as slot
-  );
   update drip_core.lanes as l
   set
-    counter_day = u.counter_day,
-    used = u.used,
-    leased = u.leased,
-    held = u.held,
-    status = case when u.sender_error is not null then 'blocked' else l.status end,
-    reason = case when u.sender_error is not null then 'sender_blocked' else l.reason end,
-    detail = coalesce(u.sender_error, l.detail),
-    status_changed_at = case when u.sender_error is not null and l.status <> 'blocked' then v_now else l.status_changed_at end,
-    next_slot_at = u.next_slot_at,
-    slot_reason = u.slot_reason,
-    ready_at = u.ready_at
-  from unnest(v_lanes) as u
-  where l.organization_id = v_org and l.channel_account_id = u.id;
+    counter_day = x.day,
+    used = case when x.day > l.counter_day then l.leased + l.held else l.used end - x.returned,
+    leased = l.leased - x.unleased,
+    held = l.held + x.held_change,
+    status = case when x.sender_error is not null then 'blocked' else l.status end,
+    reason = case when x.sender_error is not null then 'sender_blocked' else l.reason end,
+    detail = coalesce(x.sender_error, l.detail),
+    status_changed_at = case when x.sender_error is not null and l.status <> 'blocked' then v_now else l.status_changed_at end,
+    next_slot_at = greatest(l.next_slot_at, x.throttled_until, x.gap_until),
+    slot_reason = case
+      when x.throttled_until >= greatest(l.next_slot_at, x.throttled_until, x.gap_until) then 'throttled'
+      when x.gap_until >= greatest(l.next_slot_at, x.throttled_until, x.gap_until) then 'pacing'
+      else l.slot_reason
+    end,
+    ready_at = case
+      when x.gap_until is not null then greatest(l.next_slot_at, x.throttled_until, x.gap_until)
+      when x.throttled_until is not null then greatest(l.ready_at, x.throttled_until)
+      when x.returned > 0 then greatest(least(l.ready_at, v_now), l.next_slot_at, x.throttled_until, x.gap_until)
+      else l.ready_at
+    end
+  from (
+    select
+      t.id, k.day, t.returned, t.unleased, t.held_change, t.sender_error, t.throttled_until,
+      v_now + a.min_gap + v_random * (a.max_gap - a.min_gap) as gap_until
+    from unnest(v_lanes) as t
+    join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = t.id
+    join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = t.id
+  ) as x
+  where l.organization_id = v_org and l.channel_account_id = x.id;
 
-  -- messages: sent, or given up
-  insert into drip_core.messages (
-    organization_id, enrollment_id, step_id, contact_id, sequence_id, version, channel, channel_account_id, status, reason, attempts,
-    settled_at, lane_day, provider_message_id, merge_values, error_code, error_message
-  )
-  select
-    v_org, w.enrollment_id, w.step_id, w.contact_id, w.sequence_id, w.version, w.channel, w.channel_account_id,
-    case when w.outcome = 'sent' then 'sent' else 'failed' end::drip.message_status, w.message_reason, w.attempts,
-    w.occurred_at, l.counter_day, w.provider_message_id, coalesce(w.merge_values, '{}'), w.error_code, w.error_message
-  from unnest(v_rows) as w
-  join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = w.channel_account_id
-  where w.outcome = 'sent' or w.message_reason is not null
-  on conflict on constraint messages_pkey do nothing;
-
-  insert into drip_core.events (
-    organization_id, occurred_at, recorded_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel,
-    channel_account_id, data
-  )
-  select
-    v_org, w.occurred_at, v_now,
-    case when w.outcome = 'sent' then 'sent' when w.disposition = 'held' then 'held' else 'attempt_failed' end::drip.event_type,
-    case when w.disposition = 'held' then 'outcome_unknown' else w.message_reason end,
-    w.enrollment_id, w.contact_id, w.sequence_id, w.version, w.step_id, w.channel, w.channel_account_id,
-    case when w.outcome <> 'sent' then jsonb_strip_nulls(jsonb_build_object(
-      'outcome', w.outcome, 'attempt', w.attempts, 'error_code', w.error_code, 'error_message', w.error_message)) end
-  from unnest(v_rows) as w
-  where w.outcome not in ('throttled', 'sender_error') and not (w.disposition = 'held' and w.was_held)
-  order by w.enrollment_id;
-
-  if v_has_held then
+  if cardinality(v_rows) > 0 then
     delete from drip_core.held_messages as h
     using unnest(v_rows) as w
     where h.organization_id = v_org and h.enrollment_id = w.enrollment_id and w.was_held and w.disposition <> 'held';
@@ -236,27 +278,6 @@ begin
     from unnest(v_rows) as w
     where w.disposition = 'held'
     on conflict on constraint held_messages_pkey do nothing;
-  end if;
-
-  -- the enrollments; their status events come from the trigger
-  update drip_core.enrollments as e
-  set
-    status = w.new_status,
-    status_reason = w.new_reason,
-    status_note = case when e.status = w.new_status then e.status_note end,
-    status_changed_at = case when e.status <> w.new_status then v_now else e.status_changed_at end,
-    step_id = w.new_step_id,
-    channel_account_id = w.new_channel_account_id,
-    next_step_at = w.new_next_step_at,
-    attempt = w.new_attempt,
-    claim_token = case when w.disposition = 'held' then e.claim_token end,
-    lease_expires_at = null,
-    handed_over_at = null,
-    merge_values = null
-  from unnest(v_rows) as w
-  where e.organization_id = v_org and e.id = w.enrollment_id;
-
-  if v_has_failure then
     -- the address that was written to: the contact may have another one by now; in key order, as rivals insert them
     insert into drip_core.suppressions (organization_id, channel, address_hash, reason, evidence, created_at)
     select
@@ -274,16 +295,10 @@ begin
   end if;
 
   delete from drip_core.detached_claims as c
-  where c.organization_id = v_org and c.enrollment_id = any (array(select w.enrollment_id from unnest(v_rows) as w));
+  where c.organization_id = v_org and c.enrollment_id = any (v_locked)
+    and exists (select from drip_core.enrollments as e where e.organization_id = v_org and e.id = c.enrollment_id and e.lease_expires_at is null);
 
-  -- what is due before the lanes look again
-  insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
-  select v_org, w.new_channel_account_id, w.sequence_id, min(w.new_next_step_at)
-  from unnest(v_rows) as w
-  where w.new_status = 'active' and w.new_next_step_at <= v_now + interval '60 seconds'
-  group by w.new_channel_account_id, w.sequence_id;
-
-  return array(select row(w.ordinal, w.disposition)::drip_core.disposition from unnest(v_rows) as w);
+  return v_answers;
 end;
 $$;
 

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_message.sql
+-- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql
 -- Claims up to batch_size due messages, ready to be sent, each under a lease and a fencing token.
 -- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
 -- visited lane gives its turn to its open queues one after the other. What became ineligible since it was enrolled ends
@@ -68,6 +68,7 @@ declare
   v_ok_ids bigint[];
   v_ok_lanes bigint[];
   v_ok_steps bigint[];
+  v_ok_attempts int[];
   v_ok_values jsonb[];
   v_bad_ids bigint[];
   v_bad_reasons drip.reason[];
@@ -291,10 +292,11 @@ begin
         coalesce(array_agg(m.enrollment_id) filter (where m.reason is null), '{}'),
         coalesce(array_agg(m.channel_account_id) filter (where m.reason is null), '{}'),
         coalesce(array_agg(m.step_id) filter (where m.reason is null), '{}'),
+        coalesce(array_agg(m.attempt + 1) filter (where m.reason is null), '{}'),
         coalesce(array_agg(m.merge_values) filter (where m.reason is null), '{}'),
         array_agg(m.enrollment_id) filter (where m.reason is not null),
         array_agg(m.reason) filter (where m.reason is not null)
-      into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_values, v_bad_ids, v_bad_reasons
+      into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons
       from drip_core._check_messages(v_org, v_taken) as m;
       if v_bad_ids is not null then
         perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons);
@@ -349,21 +351,13 @@ begin
     if cardinality(v_ok_ids) > 0 then
       return query
       select
-        v_org, d.enrollment_id, v_token, r.message_token, r.link_token, (d.step).channel, (d.account).id, (d.account).provider,
-        (d.account).config, (d.account).secret_ref, r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body,
-        r.html_body, r.template, r.headers, d.attempt + 1, false, d.sequence_key, (d.step).key, v_expires
-      from (
-        -- offset 0: joined first, or a plan may render every step of the organization with every message
-        select u.ordinal, u.id as enrollment_id, u.merge_values, s as step, a as account, sq.key as sequence_key, e.attempt
-        from unnest(v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_values) with ordinality as u (id, lane, step, merge_values, ordinal)
-        join drip_core.steps as s on s.organization_id = v_org and s.id = u.step
-        join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = s.sequence_id
-        join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = u.lane
-        join drip_core.enrollments as e on e.organization_id = v_org and e.id = u.id
-        offset 0
-      ) as d
-      cross join lateral drip_core._render_message(d.step, d.enrollment_id, d.merge_values, v_key.inner_pad, v_key.outer_pad) as r
-      order by d.ordinal;
+        v_org, v_ok_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
+        r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
+        v_ok_attempts[r.ordinal], false, sq.key, r.step_key, v_expires
+      from drip_core._render_messages(v_org, v_ok_ids, v_ok_steps, v_ok_values, v_key.inner_pad, v_key.outer_pad) as r
+      join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = r.sequence_id
+      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = v_ok_lanes[r.ordinal]
+      order by r.ordinal;
     end if;
   end loop;
 end;

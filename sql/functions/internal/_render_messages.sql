@@ -1,0 +1,136 @@
+-- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql
+-- Renders messages from their steps and merge values, set by set: the one place where a message gets its final form, used
+-- by the claim and by every later look at a message. The arrays belong together element by element; `ordinal` counts them.
+-- Merge values: to, to_name, from, from_name, base (public_base_url), key (id of the link key, whose pads are given),
+-- fields (see _join_values; messages of 0.1 have an array `values` instead), and for a step that answers in a thread:
+-- thread.subject and thread.ids[] (Message-IDs, oldest first).
+-- A plain query that the planner merges into the caller's; each `offset 0` keeps what is computed once from being
+-- computed at every mention. Locks: none. Errors: none. Harmless to repeat.
+create or replace function drip_core._render_messages(
+  organization_id bigint, enrollment_ids bigint[], step_ids bigint[], merge_values jsonb[], inner_pad bytea, outer_pad bytea
+)
+returns table (
+  ordinal bigint, sequence_id bigint, step_key text, channel drip.channel, message_token text, link_token text, to_address text, to_name text,
+  from_address text, from_name text, subject text, text_body text, html_body text, template jsonb, headers jsonb
+)
+language sql
+stable
+parallel safe
+begin atomic
+  select
+    t.ordinal,
+    t.sequence_id,
+    t.key,
+    t.channel,
+    t.message_token,
+    t.link_token,
+    t.to_address,
+    drip_core._one_line(t.to_name),
+    t.from_address,
+    drip_core._one_line(t.from_name),
+    btrim(drip_core._one_line(t.subject)),
+    format(t.text_format, variadic t.arguments),
+    format(t.html_format, variadic t.arguments),
+    case when t.template is not null then t.template || jsonb_build_object('parameters', (
+      select coalesce(jsonb_object_agg(p.key, format(p.value, variadic t.arguments)), '{}')
+      from jsonb_each_text(t.template -> 'parameters') as p
+    )) end,
+    case
+      when t.channel <> 'email' then '{}'::jsonb
+      when t.thread_ids is null then t.headers
+      else t.headers || jsonb_build_object('In-Reply-To', t.thread_ids ->> -1, 'References', (
+        select string_agg(i.id, ' ' order by i.ordinal)
+        from jsonb_array_elements_text(t.thread_ids) with ordinality as i (id, ordinal)
+      ))
+    end
+  from (
+    select
+      k.ordinal,
+      k.sequence_id,
+      k.key,
+      k.channel,
+      k.message_token,
+      k.link_token,
+      k.to_address,
+      k.to_name,
+      k.from_address,
+      k.from_name,
+      coalesce(k.thread_subject, format(k.subject_format, variadic k.arguments)) as subject,
+      k.text_format,
+      k.html_format,
+      k.template,
+      k.arguments,
+      k.thread_ids,
+      jsonb_object(array[
+        'Message-ID', '<' || k.message_token || '@' || split_part(k.from_address, '@', 2) || '>',
+        'List-Unsubscribe', '<' || k.base_url || '/u/' || k.link_token || '>',
+        'List-Unsubscribe-Post', 'List-Unsubscribe=One-Click',
+        'X-Auto-Response-Suppress', 'OOF, AutoReply'
+      ]) as headers
+    from (
+      select
+        d.ordinal,
+        d.sequence_id,
+        d.key,
+        d.channel,
+        drip_core._token_text(
+          d.key_id, d.message_mac, drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, d.message_mac),
+          _render_messages.organization_id, d.enrollment_id, d.step_id
+        ) as message_token,
+        drip_core._token_text(
+          d.key_id, d.link_mac, drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, d.link_mac),
+          _render_messages.organization_id, d.enrollment_id, d.step_id
+        ) as link_token,
+        d.merge_values ->> 'to' as to_address,
+        d.merge_values ->> 'to_name' as to_name,
+        d.merge_values ->> 'from' as from_address,
+        d.merge_values ->> 'from_name' as from_name,
+        d.merge_values ->> 'base' as base_url,
+        d.merge_values -> 'thread' ->> 'subject' as thread_subject,
+        d.merge_values -> 'thread' -> 'ids' as thread_ids,
+        d.subject_format,
+        d.text_format,
+        d.html_format,
+        d.template,
+        drip_core._format_arguments(d.joined) as arguments
+      from (
+        select
+          u.ordinal,
+          u.enrollment_id,
+          u.merge_values,
+          s.sequence_id,
+          s.id as step_id,
+          s.key,
+          s.channel,
+          s.subject_format,
+          s.text_format,
+          s.html_format,
+          s.template,
+          (u.merge_values ->> 'key')::smallint as key_id,
+          drip_core._token_mac(
+            _render_messages.inner_pad, _render_messages.outer_pad, 'message'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
+          ) as message_mac,
+          drip_core._token_mac(
+            _render_messages.inner_pad, _render_messages.outer_pad, 'link'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
+          ) as link_mac,
+          coalesce(u.merge_values ->> 'fields', drip_core._join_values(array(
+            select v.value
+            from jsonb_array_elements_text(u.merge_values -> 'values') with ordinality as v (value, ordinal)
+            order by v.ordinal
+          ))) as joined
+        from unnest(_render_messages.enrollment_ids, _render_messages.step_ids, _render_messages.merge_values) with ordinality
+            as u (enrollment_id, step_id, merge_values, ordinal)
+        inner join drip_core.steps as s
+          on s.organization_id = _render_messages.organization_id and s.id = u.step_id
+        offset 0
+      ) as d
+      offset 0
+    ) as k
+    offset 0
+  ) as t;
+end;
+
+revoke all on function drip_core._render_messages(bigint, bigint[], bigint[], jsonb[], bytea, bytea)
+from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._render_messages(bigint, bigint[], bigint[], jsonb[], bytea, bytea) is
+'Messages in their final form, from their steps and merge values.';
