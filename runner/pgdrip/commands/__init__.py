@@ -1,13 +1,13 @@
-"""The operator commands ``apply``, ``import``, ``enroll``, ``report`` and ``demo``."""
+"""The operator commands: ``demo apply import enroll report lanes doctor``."""
 
 from __future__ import annotations
 
 import typer
 
-from pgdrip.commands import apply, contacts, demo, enroll, report
+from pgdrip.commands import apply, contacts, demo, doctor, enroll, lanes, report
 
 
 def register(app: typer.Typer) -> None:
     """Add every command of this package to the program, in the order of their use."""
-    for module in (demo, apply, contacts, enroll, report):
+    for module in (demo, apply, contacts, enroll, report, lanes, doctor):
         module.register(app)

@@ -1,0 +1,46 @@
+begin;
+select plan(13);
+select drip_test.at('2026-03-02T09:00:00Z');
+select drip_test.organization();
+select drip_test.just(drip_test.org());
+select drip_test.keep('sales', drip_test.mailbox(drip_test.org(), 'sales', '{"daily_limit": 3, "min_gap": "10 minutes", "max_gap": "10 minutes"}'));
+select drip_test.email_sequence(drip_test.org(), 'welcome', 1);
+select drip_test.email_sequence(drip_test.org(), 'other', 1);
+create function pg_temp.idle() returns text language sql as $$
+  select format('%s, %s of %s in paused sequences, next %s', coalesce(s.idle_because, '-'), s.in_paused_sequences, s.waiting,
+    coalesce(to_char(s.next_due_at at time zone 'UTC', 'MM-DD HH24:MI'), '-'))
+  from drip_report.lane_status as s where s.organization_id = drip_test.org();
+$$;
+select is(pg_temp.idle(), 'nothing_waits, 0 of 0 in paused sequences, next -', 'nobody is enrolled');
+select drip_test.enrolled(drip_test.org(), 'other', drip_test.contacts(drip_test.org(), 1, 'l'), '2026-03-03T08:00:00Z');
+select is(pg_temp.idle(), 'not_yet_due, 0 of 1 in paused sequences, next 03-03 08:00', 'due tomorrow');
+select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 4));
+select is(pg_temp.idle(), '-, 0 of 5 in paused sequences, next 03-02 09:00', 'the next claim takes one');
+select drip.set_sequence_status(drip_test.org(), 'welcome', 'paused');
+select is(pg_temp.idle(), 'sequence_paused, 4 of 5 in paused sequences, next 03-03 08:00', 'C2: what is due belongs to a paused sequence');
+select drip.set_sequence_status(drip_test.org(), 'other', 'paused');
+select is(pg_temp.idle(), 'sequence_paused, 5 of 5 in paused sequences, next -', 'C2: all do');
+select drip.set_sequence_status(drip_test.org(), 'other', 'active');
+select drip.set_sequence_status(drip_test.org(), 'welcome', 'active');
+create temporary table c as select drip_test.claims(drip_test.org()) as claims;
+select is(pg_temp.idle(), 'in_flight, 0 of 4 in paused sequences, next 03-02 09:00', 'H1: a sender with a gap waits for the one in flight');
+select drip_test.report(c.claims) from c;
+select is(pg_temp.idle(), 'pacing, 0 of 4 in paused sequences, next 03-02 09:00', 'H1: and for its gap');
+select drip_test.at('2026-03-02T09:10:00Z');
+select is(pg_temp.idle(), '-, 0 of 4 in paused sequences, next 03-02 09:00', 'the gap is over');
+select drip_test.report(drip_test.claims(drip_test.org()), 'throttled', '{"retry_at": "2026-03-02T09:30:00Z"}');
+select is(pg_temp.idle(), 'throttled, 0 of 4 in paused sequences, next 03-02 09:00', 'C2: the provider asked to wait');
+select drip_test.at('2026-03-02T09:30:00Z');
+select drip_test.report(drip_test.claims(drip_test.org()));
+select drip_test.at('2026-03-02T09:40:00Z');
+select drip_test.report(drip_test.claims(drip_test.org()));
+select is(pg_temp.idle(), 'daily_limit, 0 of 2 in paused sequences, next 03-02 09:00', 'C2: the limit of the day');
+select drip.pause_lane(drip_test.org(), drip_test.kept('sales'), 'x');
+select is(pg_temp.idle(), 'sender_paused, 0 of 2 in paused sequences, next 03-02 09:00', 'C2: a pause says more than a limit');
+select drip.resume_lane(drip_test.org(), drip_test.kept('sales'));
+select drip_test.at('2026-03-03T09:00:00Z');
+select drip_test.report(drip_test.claims(drip_test.org()), 'sender_error');
+select is(pg_temp.idle(), 'sender_blocked, 0 of 2 in paused sequences, next 03-02 09:00', 'X10: blocked');
+select drip_test.no_violations();
+select * from finish();
+rollback;
