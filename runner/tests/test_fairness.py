@@ -141,17 +141,17 @@ def test_a_claim_costs_the_same_with_5_000_lanes_as_with_3(engine: Engine) -> No
     assert empty == 100, "the three go on"
 
 
-def test_300_000_due_of_a_paused_sequence_are_not_in_the_way(engine: Engine) -> None:
+def test_a_million_due_of_a_paused_sequence_are_not_in_the_way(engine: Engine) -> None:
     engine.mailbox()
     engine.sequence("busy")
     engine.sequence("stopped")
-    contacts = engine.contacts(300_000)
-    bulk_enroll(engine, "busy", contacts[:5_000])
+    bulk_enroll(engine, "busy", engine.contacts(5_000))
     claim_cost(engine, 100)
     alone = min(claim_cost(engine, 100) for _ in range(3))
 
     engine.rows("select drip.set_sequence_status(%s, 'stopped', 'paused')", engine.organization_id)
-    bulk_enroll(engine, "stopped", contacts)
+    # nobody looks at their contacts, so there are none
+    bulk_enroll(engine, "stopped", list(range(10_000_000, 11_000_000)))
     claim_cost(engine, 100)
     costs = [claim_cost(engine, 100) for _ in range(3)]
     assert min(costs) <= 1.3 * alone, f"buffers of a claim: {costs}, without the paused {alone}"

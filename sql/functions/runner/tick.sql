@@ -1,8 +1,10 @@
 -- owner: drip_engine
--- requires: functions/internal/_expire_leases.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql
+-- requires: functions/internal/_expire_leases.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql
 -- Upkeep, in bounded pieces: queues that must be read from their beginning again (expired leases, regular probe), expired
--- claims of enrollments that were paused or ended in flight, partitions made ahead. Safe from several sessions at once.
--- Locks: lanes, then enrollments, then queues, each with skip locked; partitions under their own lock.
+-- claims of enrollments that were paused or ended in flight, partitions made ahead, the purge that drip.apply_retention
+-- asks for (not by a login that is bound to organizations: it is the installation's). Safe from several sessions at once.
+-- Locks: lanes, then enrollments, then queues, each with skip locked; partitions under their own lock. A tick that drops
+-- an old month of events does nothing else: it needs events for itself, for milliseconds.
 -- Errors: none. A repeat goes on where the last one stopped.
 create or replace function drip.tick()
 returns jsonb
@@ -24,7 +26,12 @@ declare
   v_released int := 0;
   v_held int := 0;
   v_partitions int;
+  v_purged jsonb := '{}'::jsonb;
 begin
+  if v_allowed is null and drip_core._replace_event_month(v_now) then
+    return jsonb_build_object('queues_probed', 0, 'leases_released', 0, 'messages_held', 0, 'partitions_made', 0, 'months_reduced', 1);
+  end if;
+
   for v_queue in
     select q.organization_id, q.channel_account_id, q.sequence_id
     from drip_core.queues as q
@@ -105,13 +112,17 @@ begin
     where d.organization_id = v_claim.organization_id and d.enrollment_id = v_claim.enrollment_id and d.claim_token = v_claim.claim_token;
   end loop;
 
+  if v_allowed is null then
+    v_purged := drip_core._purge(v_now);
+  end if;
   v_partitions := drip_core._ensure_event_partitions(v_now);
   return jsonb_build_object(
-    'queues_probed', v_probed, 'leases_released', v_released, 'messages_held', v_held, 'partitions_made', v_partitions);
+    'queues_probed', v_probed, 'leases_released', v_released, 'messages_held', v_held, 'partitions_made', v_partitions)
+    || v_purged;
 end;
 $$;
 
 revoke all on function drip.tick() from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.tick() to drip_runner;
 comment on function drip.tick() is
-'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions. Returns counts: queues_probed, leases_released, messages_held, partitions_made.';
+'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where drip.apply_retention asks for it also message_values_purged, late_results_purged, events_reduced, months_reduced.';

@@ -10,7 +10,7 @@ select
 from unnest(array[
     'add_member', 'apply_channel_account', 'apply_sequence', 'apply_whatsapp_template', 'enroll', 'enroll_deals', 'enroll_many',
     'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_channel_accounts', 'list_contacts', 'list_enrollments',
-    'list_sequences', 'pause_enrollment', 'pause_enrollments', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
+    'list_sequences', 'migrate_enrollments', 'pause_enrollment', 'pause_enrollments', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
     'resume_enrollment', 'resume_enrollments', 'retry_failed', 'set_sequence_status', 'update_organization', 'upsert_contact',
     'upsert_contacts', 'upsert_deal', 'validate_sequence', 'why'
   ]) as f (name);
@@ -18,22 +18,25 @@ insert into decisions
 select
   f.name,
   array['drip_runner']
-from unnest(array['advance', 'claim', 'hand_over', 'next_due_at', 'release', 'tick']) as f (name);
+from unnest(array['advance', 'claim', 'doctor', 'hand_over', 'next_due_at', 'release', 'tick']) as f (name);
 insert into decisions values
 ('pause_lane', array['drip_app', 'drip_runner']),
 ('resume_lane', array['drip_app', 'drip_runner']),
 ('resolve_unknown', array['drip_app', 'drip_runner']),
 ('version', array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner']),
 -- for the operator alone
+('apply_retention', '{}'),
 ('create_organization', '{}');
 
--- internal functions are for the owners; these are called by the reporting views, which read as their caller
+-- internal functions are for the owners; these are called by the reporting views and by drip.doctor, which run as their caller
 create temporary table internal_decisions (name text primary key, roles text[] not null) on commit drop;
 insert into internal_decisions values
 ('now', array['drip_analyst']),
 ('current_organization', array['drip_analyst']),
 ('current_profile', '{}'),
-('_effective_limit', array['drip_analyst']);
+('_effective_limit', array['drip_analyst']),
+('_check_engine', array['drip_runner']),
+('_check_server', array['drip_runner']);
 
 create temporary view granted as
 select
@@ -61,7 +64,7 @@ select set_eq(
 select set_eq(
   $$ select name, roles from granted where schema <> 'drip' and roles <> '{}' $$,
   $$ select name, roles from internal_decisions where roles <> '{}' $$,
-  'L1: internal functions are executable by nobody but the owners, those of the views excepted'
+  'L1: internal functions are executable by nobody but the owners, those of the views and of drip.doctor excepted'
 );
 select is_empty(
   $$ select name from granted where schema <> 'drip' and name !~ '^_' and name not in (select name from internal_decisions) $$,

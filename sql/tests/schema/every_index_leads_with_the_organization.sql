@@ -6,7 +6,8 @@ insert into exceptions values
 ('login_organizations_login_idx', 'a login names no organization either'),
 ('lanes_ready_idx', 'one look finds the ready lanes of all organizations'),
 ('queues_recheck_idx', 'tick finds the queues to read again, of all organizations'),
-('detached_claims_expiry_idx', 'tick finds the expired leases of all organizations');
+('detached_claims_expiry_idx', 'tick finds the expired leases of all organizations'),
+('events_default_months_idx', 'tick finds the months that have no partition, of all organizations');
 
 create temporary view organization_indexes as
 select

@@ -42,8 +42,8 @@ select is_empty(
 -- the tables that have no organization, each for a reason
 select set_eq(
   $$ select name from owned where organization is null $$,
-  array['organizations', 'profiles', 'secret_keys', 'reasons', 'status_transitions', 'timezones', 'migrations', 'migration_state'],
-  'H2: only people, secrets, lookups and the ledger belong to no organization'
+  array['organizations', 'profiles', 'secret_keys', 'reasons', 'status_transitions', 'timezones', 'migrations', 'migration_state', 'retention'],
+  'H2: only people, secrets, lookups, the ledger and the operator''s retention settings belong to no organization'
 );
 select * from finish();
 rollback;

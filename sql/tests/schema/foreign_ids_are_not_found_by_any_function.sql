@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 33 + 19);
+select plan(3 + 34 + 20);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -34,6 +34,7 @@ insert into calls values
 ('list_contacts', $$drip.list_contacts(%1$s)$$),
 ('list_enrollments', $$drip.list_enrollments(%1$s, 'seq-b')$$),
 ('list_sequences', $$drip.list_sequences(%1$s)$$),
+('migrate_enrollments', $$drip.migrate_enrollments(%1$s, 'seq-b', 1, false)$$),
 ('pause_enrollment', $$drip.pause_enrollment(%1$s, %4$s)$$),
 ('pause_enrollments', $$drip.pause_enrollments(%1$s, array[%4$s])$$),
 ('pause_lane', $$drip.pause_lane(%1$s, %5$s, 'x')$$),
@@ -80,7 +81,7 @@ select matches(pg_temp.answer(c.statement, drip_test.kept('a')), '^PT404 \| [a-z
 from calls as c
 where c.name in (
     'enroll', 'enroll_deals', 'enroll_many', 'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_enrollments',
-    'pause_enrollment', 'pause_lane', 'remove_enrollment', 'replace_sender', 'resolve_unknown', 'resume_enrollment', 'resume_lane',
+    'migrate_enrollments', 'pause_enrollment', 'pause_lane', 'remove_enrollment', 'replace_sender', 'resolve_unknown', 'resume_enrollment', 'resume_lane',
     'set_sequence_status', 'upsert_deal', 'why'
   )
 order by c.name;
