@@ -288,6 +288,20 @@ class Model:
                 if e.sequence is sequence and e.is_open:
                     self.change_status(e, "exited", "sequence_archived", now)
 
+    def can_migrate(self, e: Enrollment, version: Version) -> bool:
+        """ "Skips leased and held rows and rows without a target step": keys are numbers here."""
+        return e.token is None and e.step_no is not None and e.step_no <= len(version.steps)
+
+    def migrate(self, e: Enrollment, version: Version, senders: dict[str, Lane]) -> None:
+        """The same step of another version: its time stays, attempts are those of a channel."""
+        assert e.step_no is not None
+        channel = version.steps[e.step_no - 1].channel
+        if channel != e.channel:
+            e.attempt = 0
+        e.version, e.channel = version, channel
+        e.senders = e.senders | senders
+        e.events["migrated"] += 1
+
     def opt_out(self, contact: Contact, channel: str, now: int) -> None:
         """Consent, suppression and every affected enrollment at once (C1)."""
         if channel in contact.opted_out:

@@ -174,6 +174,16 @@ CHANGES: list[tuple[str, st.SearchStrategy[dict[str, Any]]]] = [
         ),
     ),
     ("publish", st.fixed_dictionaries({"which": st.integers(0, 1), "definition": definitions})),
+    (
+        "migrate",
+        st.fixed_dictionaries(
+            {
+                "which": st.integers(0, 1),
+                "number": st.integers(0, 3),
+                "dry_run": st.sampled_from([False, False, True]),
+            }
+        ),
+    ),
     ("change_limits", st.fixed_dictionaries({"number": st.integers(0, 2), "limit": limits})),
     (
         "change_addresses",
@@ -687,6 +697,43 @@ class Lifecycle(RuleBasedStateMachine):
 
     def publish(self, which: int, definition: dict[str, Any]) -> None:
         self.publish_version(self.model.sequences[which], definition)
+
+    def migrate(self, which: int, number: int, dry_run: bool) -> None:
+        sequence = self.model.sequences[which]
+        number = 1 + number % len(sequence.versions)
+        version = sequence.versions[number - 1]
+        statement = "select * from drip.migrate_enrollments(%s, %s, %s, %s)"
+        values = (self.org, sequence.key, number, dry_run)
+        if sequence.status == "archived":
+            self.refused("PT409", statement, *values)
+            return
+        others = [
+            e
+            for e in self.model.enrollments.values()
+            if e.sequence is sequence and e.is_open and e.version is not version
+        ]
+        moving = [e for e in others if self.model.can_migrate(e, version)]
+        expected = Counter((f"step-{e.step_no}", e in moving) for e in others)
+        assert self.query(statement, *values) == [
+            (key, key if moves else None, expected[key, moves])
+            for key, moves in sorted(expected, key=lambda row: (row[0], not row[1]))
+        ]
+        for e in [] if dry_run else moving:
+            self.model.migrate(e, version, self.migrated_senders(e, version))
+
+    def migrated_senders(self, e: Enrollment, version: Version) -> dict[str, Lane]:
+        """Sticky for life; a channel that is new gets one of its senders."""
+        ids = self.value(
+            "select sender_ids from drip_core.enrollments where organization_id = %s and id = %s",
+            self.org, e.id,
+        )  # fmt: skip
+        chosen = dict(zip(version.channels, ids, strict=False))
+        for channel, sender in chosen.items():
+            if channel in e.senders:
+                assert sender == e.senders[channel].id
+            else:
+                assert sender in self.model.allowed_senders(version, channel)
+        return {channel: self.model.lanes[sender] for channel, sender in chosen.items()}
 
     def change_limits(self, number: int, limit: dict[str, Any]) -> None:
         self.apply_limits(list(self.model.lanes.values())[number], limit)

@@ -65,7 +65,8 @@ begin
             ))))))) filter (where ms.thread_root_id is null)
         ))
         from drip_core.steps as sr
-        join drip_core.messages as m on m.organization_id = v_org and m.enrollment_id = e.id and m.status = 'sent'
+        join drip_core.messages as m
+          on m.organization_id = v_org and m.enrollment_id = e.id and m.status = 'sent' and m.channel = s.channel
         join drip_core.steps as ms on ms.organization_id = v_org and ms.id = m.step_id
         join drip_core.steps as mr on mr.organization_id = v_org and mr.id = coalesce(ms.thread_root_id, ms.id) and mr.key = sr.key
         join drip_core.secret_keys as k on k.id = (m.merge_values ->> 'key')::smallint

@@ -1,4 +1,4 @@
--- requires: functions/internal/_consent_of.sql, functions/internal/_merge_values.sql, functions/internal/_plan_step.sql, functions/internal/_sequence_id.sql
+-- requires: functions/internal/_choose_sender.sql, functions/internal/_consent_of.sql, functions/internal/_merge_values.sql, functions/internal/_plan_step.sql, functions/internal/_sender_candidates.sql, functions/internal/_sequence_id.sql
 -- Enrolls contacts (with their deals, or null) in one sequence: the one implementation behind every enroll function.
 -- Set-based; one typed outcome per distinct contact, in the order given. Uniqueness is the constraint's affair:
 -- of concurrent callers one inserts, the others learn already_active. No existing row is ever rewritten.
@@ -139,47 +139,13 @@ begin
   ) as x;
 
   with senders as materialized (
-    -- the candidates of each channel, with the upper end of their stretch of the total weight
-    select
-      k.channel_no,
-      array_agg(k.account_id order by k.account_id) as account_ids,
-      array_agg(k.upper_end order by k.account_id) as upper_ends,
-      max(k.upper_end) as total
-    from (
-      select
-        ch.ordinal as channel_no,
-        c.account_id,
-        sum(c.weight) over (partition by ch.ordinal order by c.account_id)::bigint as upper_end
-      from unnest(v_version.channels) with ordinality as ch (channel, ordinal)
-      cross join lateral (
-        select vs.channel_account_id as account_id, vs.weight
-        from drip_core.version_senders as vs
-        where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
-        union all
-        select a.id, 1
-        from drip_core.channel_accounts as a
-        join drip_core.lanes as l on l.organization_id = v_org and l.channel_account_id = a.id
-        where a.organization_id = v_org and a.channel = ch.channel
-          -- where none is active they wait for one that will be
-          and (l.status = 'active' or not exists (
-            select from drip_core.channel_accounts as oa
-            join drip_core.lanes as ol on ol.organization_id = v_org and ol.channel_account_id = oa.id and ol.status = 'active'
-            where oa.organization_id = v_org and oa.channel = ch.channel
-          ))
-          and not exists (
-            select from drip_core.version_senders as vs
-            where vs.organization_id = v_org and vs.sequence_id = v_sequence.id and vs.version = v_version.version and vs.channel = ch.channel
-          )
-      ) as c
-    ) as k
-    group by k.channel_no
+    select n.channel_no, n.account_ids, n.upper_ends
+    from drip_core._sender_candidates(v_org, v_sequence.id, v_version.version) as n
   ),
 
   chosen as (
-    -- by weight, from a hash of the entry: the same entry always gets the same sender
     select i.id, i.deal_id, i.entry_no, array(
-      select n.account_ids[1 + width_bucket(
-        mod(hashint8extended(i.id, n.channel_no * 1000003 + v_sequence.id * 31 + i.entry_no) & 9223372036854775807, n.total), n.upper_ends)]
+      select drip_core._choose_sender(i.id, v_sequence.id, i.entry_no, n.channel_no, n.account_ids, n.upper_ends)
       from senders as n
       order by n.channel_no
     ) as sender_ids
