@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 # servers.py, which starts PostgreSQL for tests, docs and benchmarks, lies beside the tests
 export PYTHONPATH := $(CURDIR):$(CURDIR)/runner:$(CURDIR)/runner/tests
 
-.PHONY: help demo test test-slow pgtap lint format bench docs clean
+.PHONY: help demo test test-slow pgtap lint format bench docs snapshot release clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench: $(VENV)/.dev ## Run the benchmarks
 
 docs: $(VENV)/.dev ## Write docs/api.md anew from the comments in the database
 	@$(PY) -m tools.gen_docs
+
+snapshot: $(VENV)/.dev ## Write sql/snapshot/catalog.txt anew: what a fresh installation leaves in the catalog
+	@$(PY) -m tools.snapshot
+
+release: $(VENV)/.dev ## Write sql/releases/VERSION.sql.gz, once per version: see docs/releasing.md
+	@$(PY) -m tools.release
 
 clean: ## Remove what the other targets made, .venv included
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

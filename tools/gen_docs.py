@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import class_row
 
-from tools.postgres import ROOT
+from tools.postgres import ROOT, migrated
 
 TARGET = ROOT / "docs" / "api.md"
 SCHEMAS = ("drip", "drip_core", "drip_report")
@@ -281,29 +280,13 @@ def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|").replace("\n", " ")
 
 
-@contextlib.contextmanager
-def _migrated(url: str | None) -> Iterator[psycopg.Connection]:
-    if url is not None:
-        with psycopg.connect(url) as connection:
-            yield connection
-        return
-    import servers
-    from pgdrip import migrate
-
-    choice = servers.choose({}, servers.real_probes())
-    with servers.open_private_server(choice, choice.majors[0]) as server:
-        migrate.apply(server.url)
-        with psycopg.connect(server.url) as connection:
-            yield connection
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tools.gen_docs", description="Write docs/api.md.")
     parser.add_argument("--database-url", help="a database migrated by this checkout")
     parser.add_argument("--output", type=Path, default=TARGET)
     options = parser.parse_args(arguments)
-    with _migrated(options.database_url) as connection:
+    with migrated(options.database_url) as connection:
         text = render(connection)
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(text, encoding="utf-8")

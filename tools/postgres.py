@@ -1,13 +1,18 @@
-"""Finds what this machine has of PostgreSQL: server programs by major version, and pgTAP's SQL."""
+"""What this machine has of PostgreSQL: server programs by major version, and pgTAP's SQL; and a
+database for the tools that write files from one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +22,26 @@ CACHE = ROOT / ".cache"
 _DEBIAN = Path("/usr/lib/postgresql")
 _SHARED = Path("/usr/share/postgresql")
 _HOMEBREW = (Path("/opt/homebrew/opt"), Path("/usr/local/opt"))
+
+
+@contextlib.contextmanager
+def migrated(url: str | None) -> Iterator[psycopg.Connection]:
+    """A superuser's connection to the database of that URL, or to a new one on a server of its own.
+
+    Without a URL, PYTHONPATH must have runner/tests.
+    """
+    if url is not None:
+        with psycopg.connect(url) as connection:
+            yield connection
+        return
+    import servers
+    from pgdrip import migrate
+
+    choice = servers.choose({}, servers.real_probes())
+    with servers.open_private_server(choice, choice.majors[0]) as server:
+        migrate.apply(server.url)
+        with psycopg.connect(server.url) as connection:
+            yield connection
 
 
 def embedded_bin_dir() -> Path | None:

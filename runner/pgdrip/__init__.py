@@ -1,3 +1,3 @@
 """pgdrip: a thin runner around the drip-campaign engine that lives inside PostgreSQL."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

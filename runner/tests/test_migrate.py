@@ -14,7 +14,7 @@ from psycopg import conninfo, errors
 from typer.testing import CliRunner
 
 import pgdrip
-from migrate_tree import catalog, edit, row_versions, write_tree
+from migrate_tree import FILES, catalog, edit, row_versions, write_tree
 from pgdrip import migrate
 from pgdrip.migrate.cli import app
 from pgdrip.migrate.connection import LOCK_KEY, Options
@@ -159,9 +159,10 @@ def test_a_database_with_an_unknown_run_once_file_is_newer(installed: str, tree:
 def test_a_database_of_a_newer_version_is_refused(
     installed: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    theirs = pgdrip.__version__
     monkeypatch.setattr(pgdrip, "__version__", "0.0.9")
     refusal = refused("MIG09", installed, tree)
-    assert refusal.message.endswith("it was migrated by pgdrip 0.1.0, this is 0.0.9")
+    assert refusal.message.endswith(f"it was migrated by pgdrip {theirs}, this is 0.0.9")
 
 
 def test_a_new_version_without_new_files_is_recorded(
@@ -435,6 +436,49 @@ def test_partitions_that_come_and_go_are_no_drift(
     assert migrate.plan(installed, sql_dir=tree).drift == (
         "+ table drip_core.days_1 to drip_runner: insert",
     )
+
+
+def test_L5_a_file_may_name_another_owner_than_before(
+    tree: Path, installed: str, server: Server
+) -> None:
+    edit(
+        tree,
+        "functions/internal/_things.sql",
+        FILES["functions/internal/_things.sql"].removeprefix("-- owner: drip_engine\n"),
+    )
+    count = "functions/app/count_things.sql"
+    edit(tree, count, "-- owner: drip_engine\n" + FILES[count])
+    migrate.apply(installed, sql_dir=tree)
+    fresh = server.create_database(f"{conninfo.conninfo_to_dict(installed)['dbname']}_fresh")
+    try:
+        migrate.apply(fresh, sql_dir=tree)
+        upgraded = catalog(installed)
+        assert upgraded == catalog(fresh)
+        found = [line.split(",")[:2] for line in upgraded["routines"] if "_things()'," in line]
+        assert found == [
+            ["('drip.count_things()'", " 'drip_engine'"],
+            ["('drip_core._things()'", " 'drip_owner'"],
+        ]
+    finally:
+        server.drop_database(f"{conninfo.conninfo_to_dict(installed)['dbname']}_fresh")
+
+
+def test_L5_the_engine_may_use_types_that_public_may_not(
+    installed: str, tree: Path, connect: Connect
+) -> None:
+    connection = connect(installed)
+    connection.execute("revoke usage on type drip.color from public")
+    # as an installation from before there were default privileges on types
+    connection.execute("revoke usage on type drip.color from drip_engine")
+    edit(
+        tree,
+        "functions/internal/_paint.sql",
+        "-- owner: drip_engine\ncreate or replace function drip_core._paint(color drip.color)"
+        " returns drip.color return _paint.color;",
+    )
+    migrate.apply(installed, sql_dir=tree)
+    query = "select drip_core._paint('red')::text"
+    assert connection.execute(query).fetchone() == ("red",)
 
 
 def test_L1_only_the_owner_sees_the_ledger(installed: str, connect: Connect) -> None:

@@ -5,22 +5,35 @@ with (security_invoker = true)
 as
 with
 leased as (
-  select e.organization_id, e.channel_account_id, count(*) as n
+  select
+    e.organization_id,
+    e.channel_account_id,
+    count(*) as n
   from drip_core.enrollments as e
   where e.lease_expires_at is not null
   group by e.organization_id, e.channel_account_id
 ),
+
 held as (
-  select h.organization_id, h.channel_account_id, count(*) as n
+  select
+    h.organization_id,
+    h.channel_account_id,
+    count(*) as n
   from drip_core.held_messages as h
   group by h.organization_id, h.channel_account_id
 ),
+
 sent as (
-  select m.organization_id, m.channel_account_id, m.lane_day, count(*) as n
+  select
+    m.organization_id,
+    m.channel_account_id,
+    m.lane_day,
+    count(*) as n
   from drip_core.messages as m
   where m.status = 'sent'
   group by m.organization_id, m.channel_account_id, m.lane_day
 )
+
 select
   'lane counters equal the rows' as rule,
   l.organization_id,
@@ -33,9 +46,13 @@ left join leased on l.organization_id = leased.organization_id and l.channel_acc
 left join held on l.organization_id = held.organization_id and l.channel_account_id = held.channel_account_id
 left join sent
   on l.organization_id = sent.organization_id and l.channel_account_id = sent.channel_account_id and l.counter_day = sent.lane_day
-cross join lateral (
-  select coalesce(leased.n, 0) as leased, coalesce(held.n, 0) as held, coalesce(sent.n, 0) as sent
-) as r
+cross join
+  lateral (
+    select
+      coalesce(leased.n, 0) as leased,
+      coalesce(held.n, 0) as held,
+      coalesce(sent.n, 0) as sent
+  ) as r
 where l.leased <> r.leased or l.held <> r.held or l.used <> r.leased + r.held + r.sent
 
 union all

@@ -28,7 +28,7 @@ from pgdrip.migrate.errors import (
     MigrationError,
     server_message,
 )
-from pgdrip.migrate.files import SqlFile, load_tree, package_version
+from pgdrip.migrate.files import SqlFile, load_tree, owners, package_version
 from pgdrip.migrate.ledger import (
     Installed,
     missing_steps,
@@ -37,7 +37,13 @@ from pgdrip.migrate.ledger import (
     record_state,
 )
 from pgdrip.migrate.plan import Plan, PlannedFile, make_plan
-from pgdrip.migrate.privileges import reset_all, reset_routines, reset_views, undo_type_drift
+from pgdrip.migrate.privileges import (
+    reset_all,
+    reset_routines,
+    reset_views,
+    take_over,
+    undo_type_drift,
+)
 
 Notify = Callable[[str], None]
 
@@ -178,6 +184,9 @@ def _repeatables(
     """All repeatable files in one transaction: nobody ever sees half of a new interface."""
     applied: list[AppliedFile] = []
     with connection.transaction():
+        handed_on = take_over(*owners(planned.file for planned in todo.repeatable))
+        if handed_on:
+            connection.execute(handed_on.encode())
         if todo.reset:
             for owner in OWNERS:
                 become(connection, owner)

@@ -89,6 +89,8 @@ def steps() -> list[Step]:
         *(_schema_privileges(name) for name in SCHEMAS),
         *(_no_public_execute(name) for name in OWNERS),
         *(_shared_internals(name) for name in OWNERS),
+        *(_shared_types_to_come(name) for name in SCHEMAS),
+        _shared_types(),
         _ledger(),
         _state(),
     ]
@@ -218,6 +220,50 @@ def _shared_internals(name: str) -> Step:
         f"set local role {name};\n"
         f"alter default privileges for role {name} in schema drip_core"
         " grant execute on functions to drip_owner, drip_engine;",
+    )
+
+
+def _shared_types_to_come(schema: str) -> Step:
+    """The engine takes types of drip_owner as arguments, also where PUBLIC may not use them."""
+    return Step(
+        f"default privileges on types in schema {schema}",
+        f"""not exists (
+  select from pg_catalog.pg_default_acl as d
+  cross join aclexplode(d.defaclacl) as a
+  where d.defaclrole = to_regrole('drip_owner')
+    and d.defaclnamespace = to_regnamespace('{schema}')
+    and d.defaclobjtype = 'T'
+    and a.grantee = to_regrole('drip_engine')
+)""",
+        "set local role drip_owner;\n"
+        f"alter default privileges for role drip_owner in schema {schema}"
+        " grant usage on types to drip_engine;",
+    )
+
+
+def _shared_types() -> Step:
+    """The same for types from before there were such defaults."""
+    types = f"""select t.oid::regtype::text as name
+  from pg_catalog.pg_type as t
+  left join pg_catalog.pg_class as c on c.oid = t.typrelid
+  where t.typnamespace::regnamespace::text in ({", ".join(f"'{name}'" for name in SCHEMAS)})
+    and t.typowner = to_regrole('drip_owner')
+    and t.typcategory <> 'A' and (c.oid is null or c.relkind = 'c')
+    and not exists (
+      select from aclexplode(t.typacl) as a where a.grantee = to_regrole('drip_engine')
+    )"""
+    return Step(
+        "types for drip_engine",
+        f"exists ({types})",
+        f"""declare
+  v_type record;
+begin
+  set local role drip_owner;
+  for v_type in {types}
+  loop
+    execute format('grant usage on type %s to drip_engine', v_type.name);
+  end loop;
+end;""",
     )
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from pgdrip.migrate.bootstrap import OWNERS, steps
 from pgdrip.migrate.connection import LOCK_KEY, Options, session_settings
 from pgdrip.migrate.errors import BAD_RANGE, MigrationError
-from pgdrip.migrate.files import SqlFile, Tree, load_tree, package_version
+from pgdrip.migrate.files import SqlFile, Tree, load_tree, owners, package_version
 from pgdrip.migrate.ledger import record_file, record_state
-from pgdrip.migrate.privileges import reset_all
+from pgdrip.migrate.privileges import reset_all, take_over
 from pgdrip.migrate.statements import split_statements
 
 Version = int | str | None
@@ -136,6 +136,7 @@ def _run_once(file: SqlFile) -> str:
 
 def _repeatables(tree: Tree) -> str:
     parts = ["-- the repeatable files\nbegin;"]
+    parts.append(take_over(*owners(tree.repeatable)))
     parts += [f"set local role {owner};\n{reset_all()}" for owner in OWNERS]
     for file in tree.repeatable:
         parts.append(f"-- {file.path}\nset local role {file.owner};\n{_terminated(file)}")

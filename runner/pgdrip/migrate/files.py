@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +82,15 @@ class Tree:
     @property
     def files(self) -> tuple[SqlFile, ...]:
         return self.run_once + self.repeatable
+
+
+def owners(files: Iterable[SqlFile]) -> tuple[dict[str, str], dict[str, str]]:
+    """The owner of each routine and of each view that these files (re)create."""
+    listed = list(files)
+    return (
+        {name: file.owner for file in listed for name in file.routines},
+        {name: file.owner for file in listed for name in file.views},
+    )
 
 
 def package_version() -> str:

@@ -9,11 +9,12 @@ restates what it grants. Grants to other roles are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pgdrip.migrate.bootstrap import ROLES, SCHEMAS
+from pgdrip.migrate.bootstrap import OWNERS, ROLES, SCHEMAS
 
 _ROLE_LIST = ", ".join(f"'{role}'" for role in ROLES)
+_OWNER_LIST = ", ".join(f"'{role}'" for role in OWNERS)
 _SCHEMA_LIST = ", ".join(f"'{schema}'" for schema in SCHEMAS)
 
 # One line per object and grantee. What an owner may do with its own is left out (it differs
@@ -72,6 +73,47 @@ PRIVILEGES_QUERY = f"""(
     group by o.kind, o.name, r.rolname
   ) as l
 )"""
+
+
+def take_over(routines: Mapping[str, str], views: Mapping[str, str]) -> str:
+    """A DO block, run as the login, that gives routines and views to the owners named for them.
+
+    A file that names another owner than it did could not replace what the former one owns.
+    """
+    found = [
+        f"""select 'routine' as kind, p.oid::regprocedure::text as name, w.owner
+    from (values {_listed(routines)}) as w (name, owner)
+    join pg_catalog.pg_proc as p on p.pronamespace::regnamespace || '.' || p.proname = w.name
+    where p.proowner <> to_regrole(w.owner) and p.proowner::regrole::text in ({_OWNER_LIST})"""
+        if routines
+        else "",
+        f"""select 'table' as kind, c.oid::regclass::text as name, w.owner
+    from (values {_listed(views)}) as w (name, owner)
+    join pg_catalog.pg_class as c on c.relnamespace::regnamespace || '.' || c.relname = w.name
+    where c.relkind in ('v', 'm') and c.relowner <> to_regrole(w.owner)
+      and c.relowner::regrole::text in ({_OWNER_LIST})"""
+        if views
+        else "",
+    ]
+    if not any(found):
+        return ""
+    objects = "\n    union all\n    ".join(part for part in found if part)
+    return f"""do $owners$
+declare
+  v_object record;
+begin
+  for v_object in
+    {objects}
+  loop
+    execute format('alter %s %s owner to %s', v_object.kind, v_object.name, v_object.owner);
+  end loop;
+end
+$owners$;
+"""
+
+
+def _listed(owners: Mapping[str, str]) -> str:
+    return ", ".join(f"('{name}', '{owner}')" for name, owner in owners.items())
 
 
 def reset_routines(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 -- requires: functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql
 -- Judges due messages at the moment of the claim: the reason why one must not go out, else its merge values.
 -- Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
+drop function if exists drip_core._check_messages(bigint, bigint[]);
 create or replace function drip_core._check_messages(organization_id bigint, enrollment_ids bigint[])
 returns table (enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, merge_values jsonb)
 language plpgsql

@@ -2,6 +2,7 @@
 -- The arguments for the format() strings of a step: each value three times (as it is, for html, for headers),
 -- with an empty value behind each block. Takes the values joined as _join_values does; escapes the joined text once
 -- instead of value by value. Locks: none. Errors: none. Harmless to repeat.
+drop function if exists drip_core._format_arguments(text[]);
 create or replace function drip_core._format_arguments(joined text)
 returns text[]
 language sql

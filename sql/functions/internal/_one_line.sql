@@ -6,7 +6,7 @@ language sql
 immutable
 parallel safe
 return case
-  when strpos(value, e'\n') = 0 and strpos(value, e'\r') = 0 and strpos(value, e'\t') = 0 and strpos(value, e'\v') = 0
+  when strpos(value, e'\n') = 0 and strpos(value, e'\r') = 0 and strpos(value, e'\t') = 0 and strpos(value, e'\x0b') = 0
     and strpos(value, e'\f') = 0 and strpos(value, e'\u0085') = 0 and strpos(value, e'\u2028') = 0 and strpos(value, e'\u2029') = 0
     then value
   else regexp_replace(value, '[\r\n\t\v\f\u0085\u2028\u2029]+', ' ', 'g')

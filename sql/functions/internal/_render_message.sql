@@ -15,9 +15,9 @@ begin atomic
       r.template, r.headers
     )::drip_core.rendered_message
   from drip_core._render_messages(
-    (_render_message.step).organization_id, array[_render_message.enrollment_id], array[(_render_message.step).id],
-    array[_render_message.merge_values], _render_message.inner_pad, _render_message.outer_pad
-  ) as r;
+      (_render_message.step).organization_id, array[_render_message.enrollment_id], array[(_render_message.step).id],
+      array[_render_message.merge_values], _render_message.inner_pad, _render_message.outer_pad
+    ) as r;
 end;
 
 revoke all on function drip_core._render_message(drip_core.steps, bigint, jsonb, bytea, bytea)

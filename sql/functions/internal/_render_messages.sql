@@ -25,24 +25,29 @@ begin atomic
     t.message_token,
     t.link_token,
     t.to_address,
-    drip_core._one_line(t.to_name),
+    drip_core._one_line(t.to_name) as to_name,
     t.from_address,
-    drip_core._one_line(t.from_name),
-    btrim(drip_core._one_line(t.subject)),
-    format(t.text_format, variadic t.arguments),
-    format(t.html_format, variadic t.arguments),
-    case when t.template is not null then t.template || jsonb_build_object('parameters', (
-      select coalesce(jsonb_object_agg(p.key, format(p.value, variadic t.arguments)), '{}')
-      from jsonb_each_text(t.template -> 'parameters') as p
-    )) end,
+    drip_core._one_line(t.from_name) as from_name,
+    btrim(drip_core._one_line(t.subject)) as subject,
+    format(t.text_format, variadic t.arguments) as text_body,
+    format(t.html_format, variadic t.arguments) as html_body,
+    case
+      when t.template is not null
+        then
+          t.template || jsonb_build_object('parameters', (
+            select coalesce(jsonb_object_agg(p.key, format(p.value, variadic t.arguments)), '{}')
+            from jsonb_each_text(t.template -> 'parameters') as p
+          ))
+    end as template,
     case
       when t.channel <> 'email' then '{}'::jsonb
       when t.thread_ids is null then t.headers
-      else t.headers || jsonb_build_object('In-Reply-To', t.thread_ids ->> -1, 'References', (
-        select string_agg(i.id, ' ' order by i.ordinal)
-        from jsonb_array_elements_text(t.thread_ids) with ordinality as i (id, ordinal)
-      ))
-    end
+      else
+        t.headers || jsonb_build_object('In-Reply-To', t.thread_ids ->> -1, 'References', (
+          select string_agg(i.id, ' ' order by i.ordinal)
+          from jsonb_array_elements_text(t.thread_ids) with ordinality as i (id, ordinal)
+        ))
+    end as headers
   from (
     select
       k.ordinal,
@@ -121,12 +126,12 @@ begin atomic
         from unnest(_render_messages.enrollment_ids, _render_messages.step_ids, _render_messages.merge_values) with ordinality
             as u (enrollment_id, step_id, merge_values, ordinal)
         inner join drip_core.steps as s
-          on s.organization_id = _render_messages.organization_id and s.id = u.step_id
-        offset 0
+          on s.organization_id = _render_messages.organization_id and u.step_id = s.id
+        offset 0 -- noqa: AM09
       ) as d
-      offset 0
+      offset 0 -- noqa: AM09
     ) as k
-    offset 0
+    offset 0 -- noqa: AM09
   ) as t;
 end;
 

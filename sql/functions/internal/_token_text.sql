@@ -9,8 +9,8 @@ immutable
 parallel safe
 return lpad(to_hex(key_id::int), 2, '0') || encode(
   mac
-  || int8send(((organization_id << 24) | (enrollment_id >> 24)) # ('x' || "left"(stream, 16))::bit(64)::bigint)
-  || int8send((((enrollment_id & 16777215) << 40) | step_id) # ('x' || "right"(stream, 16))::bit(64)::bigint), 'hex'
+  || int8send(int8xor((organization_id << 24) | (enrollment_id >> 24), ('x' || substr(stream, 1, 16))::bit(64)::bigint))
+  || int8send(int8xor(((enrollment_id & 16777215) << 40) | step_id, ('x' || substr(stream, 17, 16))::bit(64)::bigint)), 'hex'
 );
 
 revoke all on function drip_core._token_text(smallint, bytea, text, bigint, bigint, bigint)
