@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from campaign import Campaign, open_campaign
 from pgdrip import __version__
@@ -171,17 +170,14 @@ def test_durations(text: str, expected: int) -> None:
 
 
 def test_secrets_never_reach_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        configure_logging(LogFormat.json, "debug")
-        get_logger().info(
-            "x",
-            password="hunter2",
-            database_url="postgresql://ann:hunter2@h/db",
-            error='connection failed: password=hunter2 host="h"',
-            secret_ref="MAIL_PASSWORD",
-        )
-    finally:
-        structlog.reset_defaults()
+    configure_logging(LogFormat.json, "debug")
+    get_logger().info(
+        "x",
+        password="hunter2",
+        database_url="postgresql://ann:hunter2@h/db",
+        error='connection failed: password=hunter2 host="h"',
+        secret_ref="MAIL_PASSWORD",
+    )
     written = capsys.readouterr().err
     assert "hunter2" not in written
     line: dict[str, Any] = json.loads(written)
