@@ -9,6 +9,8 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+-- bounds pass through text: an offset in it, never the name of a zone
+set datestyle = 'ISO'
 as $$
 #variable_conflict use_column
 declare
@@ -122,6 +124,7 @@ begin
     from (
       select from drip_core.events as e
       where e.recorded_at >= v_gap.lower_bound and e.recorded_at < v_gap.upper_bound
+        and (v_allowed is null or e.organization_id = any (v_allowed))
       limit 100000
     ) as x;
   end loop;

@@ -60,7 +60,7 @@ begin
           'ids', jsonb_agg(drip_core._message_id(m, k) order by m.settled_at, ms.step_no),
           'subject', min('Re: ' || btrim(format(ms.subject_format, variadic drip_core._format_arguments(
             coalesce(m.merge_values ->> 'fields', drip_core._join_values(array(
-              select v.value
+              select translate(v.value, e'\x1f', '')
               from jsonb_array_elements_text(m.merge_values -> 'values') with ordinality as v (value, ordinal)
               order by v.ordinal
             ))))))) filter (where ms.thread_root_id is null)

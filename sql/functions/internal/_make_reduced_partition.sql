@@ -8,6 +8,8 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+-- bounds pass through text: an offset in it, never the name of a zone
+set datestyle = 'ISO'
 as $$
 begin
   execute format('drop table if exists drip_core.%I', _make_reduced_partition.name);

@@ -39,7 +39,7 @@ begin
         when 'unsubscribe_url' then _merge_values.unsubscribe_url
         else case when starts_with(v_path, 'contact.attributes.') then (_merge_values.contact).attributes ->> substr(v_path, 20) end
       end, e'\x1f', '')), ''),
-      _merge_values.field_defaults[v_i]));
+      translate(_merge_values.field_defaults[v_i], e'\x1f', '')));
   end loop;
   return v_values;
 end;

@@ -77,8 +77,11 @@ begin
       )
       union
       (
-        select woken.organization_id, woken.channel_account_id, '-infinity'::timestamptz
+        -- as if they were ready since they were served: or those that are woken all the time would always come first
+        select woken.organization_id, woken.channel_account_id, coalesce(l.last_claimed_at, '-infinity')
         from woken
+        join drip_core.lanes as l
+          on l.organization_id = woken.organization_id and l.channel_account_id = woken.channel_account_id
       )
     )
 

@@ -72,7 +72,7 @@ begin
         and not e.is_test
         and not (e.type in ('opened', 'clicked') and exists (
           select from drip_core.events as p
-          where p.organization_id = v_org and p.enrollment_id = e.enrollment_id and p.step_id = e.step_id and p.type = e.type
+          where p.organization_id = v_org and p.enrollment_id = e.enrollment_id and p.step_id = e.step_id and p.type = e.type and not p.is_test
             and p.is_machine is not distinct from e.is_machine and (p.occurred_at, p.id) < (e.occurred_at, e.id)
         ))
     )

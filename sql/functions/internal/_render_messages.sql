@@ -119,7 +119,7 @@ begin atomic
             _render_messages.inner_pad, _render_messages.outer_pad, 'link'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
           ) as link_mac,
           coalesce(u.merge_values ->> 'fields', drip_core._join_values(array(
-            select v.value
+            select translate(v.value, e'\x1f', '')
             from jsonb_array_elements_text(u.merge_values -> 'values') with ordinality as v (value, ordinal)
             order by v.ordinal
           ))) as joined

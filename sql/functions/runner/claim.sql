@@ -99,8 +99,10 @@ begin
 
   -- organizations share the batch, then the lanes of each; those with fewer lanes come first and leave what they do not need
   for v_org, v_lanes in
-    select r.org, array_agg(r.lane order by r.ordinal)
+    -- the lane that was served longest ago comes first; those of one claim by what they sent today
+    select r.org, array_agg(r.lane order by l.last_claimed_at nulls first, l.used, r.ordinal)
     from unnest(v_ready_orgs, v_ready_lanes) with ordinality as r (org, lane, ordinal)
+    join drip_core.lanes as l on l.organization_id = r.org and l.channel_account_id = r.lane
     group by r.org
     order by count(*), min(r.ordinal)
   loop
@@ -116,7 +118,7 @@ begin
     v_l_gap := '{}';
     v_l_slot := '{}';
 
-    -- the lanes that wait longest first, a few at a time: what one claim holds, a rival must pass by
+    -- a few lanes at a time: what one claim holds, a rival must pass by
     v_next := 1;
     v_chunk_size := 4;
     while v_org_left > 0 and v_next <= cardinality(v_lanes) loop
