@@ -35,6 +35,10 @@ declare
   v_chunk_left int;
   v_next int;
   v_left int := claim.batch_size;
+  -- how many it may look at: what turns out ineligible is replaced, but the work of one call stays bounded
+  v_budget int := 2 * claim.batch_size;
+  v_done bigint[] := array[]::bigint[];
+  v_hungry boolean;
   v_org_left int;
   v_share int;
   v_org bigint;
@@ -94,287 +98,305 @@ begin
   if v_ready_orgs is null then
     return;
   end if;
-  select count(distinct o.id) into v_org_count from unnest(v_ready_orgs) as o (id);
   select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
 
-  -- organizations share the batch, then the lanes of each; those with fewer lanes come first and leave what they do not need
-  for v_org, v_lanes in
-    -- the lane that was served longest ago comes first; those of one claim by what they sent today
-    select r.org, array_agg(r.lane order by l.last_claimed_at nulls first, l.used, r.ordinal)
-    from unnest(v_ready_orgs, v_ready_lanes) with ordinality as r (org, lane, ordinal)
-    join drip_core.lanes as l on l.organization_id = r.org and l.channel_account_id = r.lane
-    group by r.org
-    order by count(*), min(r.ordinal)
+  -- organizations share the batch, then the lanes of each; those with fewer lanes come first. What some leave goes to those
+  -- that have more, in a further pass.
   loop
-    exit when v_left <= 0;
-    v_org_left := ceil(v_left::numeric / v_org_count);
-    v_org_count := v_org_count - 1;
-    v_taken := '{}';
-    v_l_id := '{}';
-    v_l_day := '{}';
-    v_l_used := '{}';
-    v_l_released := '{}';
-    v_l_held := '{}';
-    v_l_gap := '{}';
-    v_l_slot := '{}';
+    v_hungry := false;
+    select count(distinct r.org)
+    into v_org_count
+    from unnest(v_ready_orgs, v_ready_lanes) as r (org, lane)
+    where r.lane <> all (v_done);
+    for v_org, v_lanes in
+      -- the lane that was served longest ago comes first; those of one claim by what they sent today
+      select r.org, array_agg(r.lane order by l.last_claimed_at nulls first, l.used, r.ordinal)
+      from unnest(v_ready_orgs, v_ready_lanes) with ordinality as r (org, lane, ordinal)
+      join drip_core.lanes as l on l.organization_id = r.org and l.channel_account_id = r.lane
+      where r.lane <> all (v_done)
+      group by r.org
+      order by count(*), min(r.ordinal)
+    loop
+      exit when least(v_left, v_budget) <= 0;
+      v_org_left := ceil(least(v_left, v_budget)::numeric / greatest(v_org_count, 1));
+      v_org_count := v_org_count - 1;
+      v_taken := '{}';
+      v_l_id := '{}';
+      v_l_day := '{}';
+      v_l_used := '{}';
+      v_l_released := '{}';
+      v_l_held := '{}';
+      v_l_gap := '{}';
+      v_l_slot := '{}';
 
-    -- a few lanes at a time: what one claim holds, a rival must pass by
-    v_next := 1;
-    v_chunk_size := 4;
-    while v_org_left > 0 and v_next <= cardinality(v_lanes) loop
-      v_chunk := v_lanes[v_next:v_next + v_chunk_size - 1];
-      v_chunk_left := cardinality(v_chunk);
-      v_next := v_next + v_chunk_size;
-      v_chunk_size := v_chunk_size * 2;
-      for v_lane in
-        select
-          l.channel_account_id as id, l.status, l.next_slot_at, l.counter_day, l.used, l.leased, l.held, l.first_claim_day,
-          a.daily_limit, a.ramp_start, a.ramp_increment, a.min_gap, a.max_gap,
-          coalesce(a.timezone, o.timezone) as timezone
-        from drip_core.lanes as l
-        join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
-        join drip_core.organizations as o on o.id = v_org
-        where l.organization_id = v_org
-          and l.channel_account_id = any (v_chunk)
-        order by l.channel_account_id
-        for no key update of l skip locked
-      loop
-        exit when v_org_left <= 0;
-        -- a new local day starts with what is still unsettled; the day never goes back
-        v_day := (v_now at time zone v_lane.timezone)::date;
-        if v_lane.counter_day is null or v_day > v_lane.counter_day then
-          v_lane.counter_day := v_day;
-          v_lane.used := v_lane.leased + v_lane.held;
-        end if;
-
-        -- the queues that may have work, in the order of their turn
-        v_q_sequence := '{}';
-        v_q_from := '{}';
-        v_q_from_id := '{}';
-        v_q_recheck := '{}';
-        v_expired := row(0, 0);
-        v_l_released := array_append(v_l_released, 0);
-        v_l_held := array_append(v_l_held, 0);
-        v_l_id := array_append(v_l_id, v_lane.id);
-        v_position := cardinality(v_l_id);
-        for v_queue in
-          select q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at
-          from drip_core.queues as q
-          where q.organization_id = v_org and q.channel_account_id = v_lane.id
-            and ((q.is_open and (q.due_from <= v_now or q.recheck_at <= v_now)) or exists (
-              select from drip_core.wakeups as w
-              where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
-            ))
-          order by q.served_at, q.sequence_id
-          limit greatest(v_org_left, 10)
-          for no key update skip locked
+      -- a few lanes at a time: what one claim holds, a rival must pass by
+      v_next := 1;
+      v_chunk_size := 4;
+      while v_org_left > 0 and v_next <= cardinality(v_lanes) loop
+        v_chunk := v_lanes[v_next:v_next + v_chunk_size - 1];
+        v_chunk_left := cardinality(v_chunk);
+        v_next := v_next + v_chunk_size;
+        v_chunk_size := v_chunk_size * 2;
+        for v_lane in
+          select
+            l.channel_account_id as id, l.status, l.next_slot_at, l.counter_day, l.used, l.leased, l.held, l.first_claim_day,
+            a.daily_limit, a.ramp_start, a.ramp_increment, a.min_gap, a.max_gap,
+            coalesce(a.timezone, o.timezone) as timezone
+          from drip_core.lanes as l
+          join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
+          join drip_core.organizations as o on o.id = v_org
+          where l.organization_id = v_org
+            and l.channel_account_id = any (v_chunk)
+          order by l.channel_account_id
+          for no key update of l skip locked
         loop
-          -- news of earlier work
-          with gone as (
-            delete from drip_core.wakeups as w
-            where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = v_queue.sequence_id
-            returning w.due_at
-          )
-
-          select min(gone.due_at) as due_at into v_woken from gone;
-          if v_woken.due_at < v_queue.due_from or (v_woken.due_at = v_queue.due_from) then
-            v_queue.due_from := v_woken.due_at;
-            v_queue.due_from_id := 0;
+          if v_org_left <= 0 then
+            v_hungry := true;
+            exit;
           end if;
-          if v_queue.recheck_at <= v_now then
-            select x.released, x.held, x.next_expiry
-            into v_expired
-            from drip_core._expire_leases(v_org, v_lane.id, v_queue.sequence_id, v_now) as x;
-            v_l_released[v_position] := v_l_released[v_position] + v_expired.released;
-            v_l_held[v_position] := v_l_held[v_position] + v_expired.held;
-            v_lane.used := v_lane.used - v_expired.released;
-            v_lane.leased := v_lane.leased - v_expired.released - v_expired.held;
-            if v_lane.min_gap is not null and v_expired.released + v_expired.held > 0 then
-              -- it may have left at the last moment of its lease: the gap starts anew
-              v_lane.next_slot_at := greatest(v_lane.next_slot_at, v_now + v_lane.min_gap + random() * (v_lane.max_gap - v_lane.min_gap));
+          -- a new local day starts with what is still unsettled; the day never goes back
+          v_day := (v_now at time zone v_lane.timezone)::date;
+          if v_lane.counter_day is null or v_day > v_lane.counter_day then
+            v_lane.counter_day := v_day;
+            v_lane.used := v_lane.leased + v_lane.held;
+          end if;
+
+          -- the queues that may have work, in the order of their turn
+          v_q_sequence := '{}';
+          v_q_from := '{}';
+          v_q_from_id := '{}';
+          v_q_recheck := '{}';
+          v_expired := row(0, 0);
+          v_l_released := array_append(v_l_released, 0);
+          v_l_held := array_append(v_l_held, 0);
+          v_l_id := array_append(v_l_id, v_lane.id);
+          v_position := cardinality(v_l_id);
+          for v_queue in
+            select q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at
+            from drip_core.queues as q
+            where q.organization_id = v_org and q.channel_account_id = v_lane.id
+              and ((q.is_open and (q.due_from <= v_now or q.recheck_at <= v_now)) or exists (
+                select from drip_core.wakeups as w
+                where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
+              ))
+            order by q.served_at, q.sequence_id
+            limit greatest(v_org_left, 10)
+            for no key update skip locked
+          loop
+            -- news of earlier work
+            with gone as (
+              delete from drip_core.wakeups as w
+              where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = v_queue.sequence_id
+              returning w.due_at
+            )
+
+            select min(gone.due_at) as due_at into v_woken from gone;
+            if v_woken.due_at < v_queue.due_from or (v_woken.due_at = v_queue.due_from) then
+              v_queue.due_from := v_woken.due_at;
+              v_queue.due_from_id := 0;
             end if;
-            v_queue.due_from := '-infinity';
-            v_queue.due_from_id := 0;
-            v_queue.recheck_at := least(v_recheck_at, v_expired.next_expiry);
-          end if;
-          if v_queue.is_open then
-            v_q_sequence := array_append(v_q_sequence, v_queue.sequence_id);
-            v_q_from := array_append(v_q_from, v_queue.due_from);
-            v_q_from_id := array_append(v_q_from_id, v_queue.due_from_id);
-            v_q_recheck := array_append(v_q_recheck, v_queue.recheck_at);
-          else
-            update drip_core.queues as q
-            set due_from = v_queue.due_from, due_from_id = v_queue.due_from_id, recheck_at = v_queue.recheck_at
-            where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = v_queue.sequence_id;
-          end if;
-        end loop;
-
-        -- how much the lane may take now: its share of what is left, so that lanes without work cost the others nothing
-        v_share := ceil(v_org_left::numeric / greatest(v_chunk_left, 1));
-        v_chunk_left := v_chunk_left - 1;
-        v_limit := drip_core._effective_limit(
-          v_lane.daily_limit, v_lane.ramp_start, v_lane.ramp_increment, v_lane.first_claim_day, v_lane.counter_day);
-        v_room := case
-          when v_lane.status <> 'active' or v_lane.next_slot_at > v_now then 0
-          when v_lane.min_gap is not null then least(1 - v_lane.leased, coalesce(v_limit - v_lane.used, 1))
-          else least(v_share, coalesce(v_limit - v_lane.used, v_share))
-        end;
-
-        v_queues_left := cardinality(v_q_sequence);
-        v_q_done := array_fill(false, array[v_queues_left]);
-        v_q_served := array_fill(false, array[v_queues_left]);
-        v_ids := '{}';
-        -- round-robin: an equal share for each queue, then what is left for those that have more
-        while v_room > 0 and v_queues_left > 0 loop
-          v_pass_count := v_queues_left;
-          for v_i in 1 .. cardinality(v_q_sequence) loop
-            continue when v_q_done[v_i];
-            exit when v_room <= 0;
-            v_count := ceil(v_room::numeric / v_pass_count);
-            v_pass_count := greatest(v_pass_count - 1, 1);
-            select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0)
-            into v_batch, v_due, v_due_id
-            from (
-              select e.id, e.next_step_at, max(e.next_step_at) over () as last_at
-              from (
-                select c.id, c.next_step_at
-                from drip_core.enrollments as c
-                where c.organization_id = v_org
-                  and c.channel_account_id = v_lane.id
-                  and c.sequence_id = v_q_sequence[v_i]
-                  and c.status = 'active'
-                  and c.next_step_at <= v_now
-                  and (c.next_step_at, c.id) >= (v_q_from[v_i], v_q_from_id[v_i])
-                  and c.claim_token is null
-                order by c.next_step_at, c.id
-                limit v_count
-                for no key update skip locked
-              ) as e
-            ) as t;
-            v_q_served[v_i] := true;
-            v_ids := v_ids || v_batch;
-            v_room := v_room - cardinality(v_batch);
-            if cardinality(v_batch) = v_count then
-              v_q_from[v_i] := v_due;
-              v_q_from_id[v_i] := v_due_id + 1;
+            if v_queue.recheck_at <= v_now then
+              select x.released, x.held, x.next_expiry
+              into v_expired
+              from drip_core._expire_leases(v_org, v_lane.id, v_queue.sequence_id, v_now) as x;
+              v_l_released[v_position] := v_l_released[v_position] + v_expired.released;
+              v_l_held[v_position] := v_l_held[v_position] + v_expired.held;
+              v_lane.used := v_lane.used - v_expired.released;
+              v_lane.leased := v_lane.leased - v_expired.released - v_expired.held;
+              if v_lane.min_gap is not null and v_expired.released + v_expired.held > 0 then
+                -- it may have left at the last moment of its lease: the gap starts anew
+                v_lane.next_slot_at := greatest(v_lane.next_slot_at, v_now + v_lane.min_gap + random() * (v_lane.max_gap - v_lane.min_gap));
+              end if;
+              v_queue.due_from := '-infinity';
+              v_queue.due_from_id := 0;
+              v_queue.recheck_at := least(v_recheck_at, v_expired.next_expiry);
+            end if;
+            if v_queue.is_open then
+              v_q_sequence := array_append(v_q_sequence, v_queue.sequence_id);
+              v_q_from := array_append(v_q_from, v_queue.due_from);
+              v_q_from_id := array_append(v_q_from_id, v_queue.due_from_id);
+              v_q_recheck := array_append(v_q_recheck, v_queue.recheck_at);
             else
-              -- drained: the next one due, but no later than the next probe, for what no snapshot of ours could see
-              select coalesce(min(n.next_step_at), 'infinity')
-              into v_due
-              from (
-                select c.next_step_at
-                from drip_core.enrollments as c
-                where c.organization_id = v_org
-                  and c.channel_account_id = v_lane.id
-                  and c.sequence_id = v_q_sequence[v_i]
-                  and c.status = 'active'
-                  and c.next_step_at > v_now
-                order by c.next_step_at, c.id
-                limit 1
-              ) as n;
-              v_q_from[v_i] := least(v_due, v_probe_at);
-              v_q_from_id[v_i] := 0;
-              v_q_done[v_i] := true;
-              v_queues_left := v_queues_left - 1;
+              update drip_core.queues as q
+              set due_from = v_queue.due_from, due_from_id = v_queue.due_from_id, recheck_at = v_queue.recheck_at
+              where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = v_queue.sequence_id;
             end if;
           end loop;
+
+          -- how much the lane may take now: its share of what is left, so that lanes without work cost the others nothing
+          v_share := ceil(v_org_left::numeric / greatest(v_chunk_left, 1));
+          v_chunk_left := v_chunk_left - 1;
+          v_limit := drip_core._effective_limit(
+            v_lane.daily_limit, v_lane.ramp_start, v_lane.ramp_increment, v_lane.first_claim_day, v_lane.counter_day);
+          v_room := case
+            when v_lane.status <> 'active' or v_lane.next_slot_at > v_now then 0
+            when v_lane.min_gap is not null then least(1 - v_lane.leased, coalesce(v_limit - v_lane.used, 1))
+            else least(v_share, coalesce(v_limit - v_lane.used, v_share))
+          end;
+
+          v_queues_left := cardinality(v_q_sequence);
+          v_q_done := array_fill(false, array[v_queues_left]);
+          v_q_served := array_fill(false, array[v_queues_left]);
+          v_ids := '{}';
+          -- round-robin: an equal share for each queue, then what is left for those that have more
+          while v_room > 0 and v_queues_left > 0 loop
+            v_pass_count := v_queues_left;
+            for v_i in 1 .. cardinality(v_q_sequence) loop
+              continue when v_q_done[v_i];
+              exit when v_room <= 0;
+              v_count := ceil(v_room::numeric / v_pass_count);
+              v_pass_count := greatest(v_pass_count - 1, 1);
+              select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0)
+              into v_batch, v_due, v_due_id
+              from (
+                select e.id, e.next_step_at, max(e.next_step_at) over () as last_at
+                from (
+                  select c.id, c.next_step_at
+                  from drip_core.enrollments as c
+                  where c.organization_id = v_org
+                    and c.channel_account_id = v_lane.id
+                    and c.sequence_id = v_q_sequence[v_i]
+                    and c.status = 'active'
+                    and c.next_step_at <= v_now
+                    and (c.next_step_at, c.id) >= (v_q_from[v_i], v_q_from_id[v_i])
+                    and c.claim_token is null
+                  order by c.next_step_at, c.id
+                  limit v_count
+                  for no key update skip locked
+                ) as e
+              ) as t;
+              v_q_served[v_i] := true;
+              v_ids := v_ids || v_batch;
+              v_room := v_room - cardinality(v_batch);
+              if cardinality(v_batch) = v_count then
+                v_q_from[v_i] := v_due;
+                v_q_from_id[v_i] := v_due_id + 1;
+              else
+                -- drained: the next one due, but no later than the next probe, for what no snapshot of ours could see
+                select coalesce(min(n.next_step_at), 'infinity')
+                into v_due
+                from (
+                  select c.next_step_at
+                  from drip_core.enrollments as c
+                  where c.organization_id = v_org
+                    and c.channel_account_id = v_lane.id
+                    and c.sequence_id = v_q_sequence[v_i]
+                    and c.status = 'active'
+                    and c.next_step_at > v_now
+                  order by c.next_step_at, c.id
+                  limit 1
+                ) as n;
+                v_q_from[v_i] := least(v_due, v_probe_at);
+                v_q_from_id[v_i] := 0;
+                v_q_done[v_i] := true;
+                v_queues_left := v_queues_left - 1;
+              end if;
+            end loop;
+          end loop;
+
+          if v_lane.min_gap is null and v_room <= 0 and cardinality(v_ids) = v_share then
+            v_hungry := true;
+          else
+            v_done := array_append(v_done, v_lane.id);
+          end if;
+          v_left := v_left - cardinality(v_ids);
+          v_budget := v_budget - cardinality(v_ids);
+          v_org_left := v_org_left - cardinality(v_ids);
+          v_taken := v_taken || v_ids;
+          v_l_day := array_append(v_l_day, v_lane.counter_day);
+          v_l_used := array_append(v_l_used, v_lane.used);
+          v_l_gap := array_append(v_l_gap, v_lane.min_gap is not null);
+          v_l_slot := array_append(v_l_slot, v_lane.next_slot_at);
+
+          update drip_core.queues as q
+          set
+            due_from = u.due_from,
+            due_from_id = u.due_from_id,
+            recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
+            served_at = case when u.was_served then v_now else q.served_at end
+          from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_served) as u (sequence_id, due_from, due_from_id, recheck_at, was_served)
+          where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
         end loop;
-
-        v_left := v_left - cardinality(v_ids);
-        v_org_left := v_org_left - cardinality(v_ids);
-        v_taken := v_taken || v_ids;
-        v_l_day := array_append(v_l_day, v_lane.counter_day);
-        v_l_used := array_append(v_l_used, v_lane.used);
-        v_l_gap := array_append(v_l_gap, v_lane.min_gap is not null);
-        v_l_slot := array_append(v_l_slot, v_lane.next_slot_at);
-
-        update drip_core.queues as q
-        set
-          due_from = u.due_from,
-          due_from_id = u.due_from_id,
-          recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
-          served_at = case when u.was_served then v_now else q.served_at end
-        from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_served) as u (sequence_id, due_from, due_from_id, recheck_at, was_served)
-        where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
       end loop;
-    end loop;
-    continue when cardinality(v_l_id) = 0;
+      continue when cardinality(v_l_id) = 0;
 
-    -- eligibility at this very moment
-    v_ok_ids := '{}';
-    v_ok_lanes := '{}';
-    if cardinality(v_taken) > 0 then
-      select
-        coalesce(array_agg(m.enrollment_id) filter (where m.reason is null), '{}'),
-        coalesce(array_agg(m.channel_account_id) filter (where m.reason is null), '{}'),
-        coalesce(array_agg(m.step_id) filter (where m.reason is null), '{}'),
-        coalesce(array_agg(m.attempt + 1) filter (where m.reason is null), '{}'),
-        coalesce(array_agg(m.merge_values) filter (where m.reason is null), '{}'),
-        array_agg(m.enrollment_id) filter (where m.reason is not null),
-        array_agg(m.reason) filter (where m.reason is not null)
-      into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons
-      from drip_core._check_messages(v_org, v_taken) as m;
-      if v_bad_ids is not null then
-        perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons);
-        v_left := v_left + cardinality(v_bad_ids);
+      -- eligibility at this very moment
+      v_ok_ids := '{}';
+      v_ok_lanes := '{}';
+      if cardinality(v_taken) > 0 then
+        select
+          coalesce(array_agg(m.enrollment_id) filter (where m.reason is null), '{}'),
+          coalesce(array_agg(m.channel_account_id) filter (where m.reason is null), '{}'),
+          coalesce(array_agg(m.step_id) filter (where m.reason is null), '{}'),
+          coalesce(array_agg(m.attempt + 1) filter (where m.reason is null), '{}'),
+          coalesce(array_agg(m.merge_values) filter (where m.reason is null), '{}'),
+          array_agg(m.enrollment_id) filter (where m.reason is not null),
+          array_agg(m.reason) filter (where m.reason is not null)
+        into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons
+        from drip_core._check_messages(v_org, v_taken) as m;
+        if v_bad_ids is not null then
+          perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons);
+          v_left := v_left + cardinality(v_bad_ids);
+        end if;
       end if;
-    end if;
 
-    if cardinality(v_ok_ids) > 0 then
-      v_token := nextval('drip_core.claim_tokens');
-      update drip_core.enrollments as e
-      set claim_token = v_token, lease_expires_at = v_expires, handed_over_at = null, merge_values = u.merge_values
-      from unnest(v_ok_ids, v_ok_values) as u (id, merge_values)
-      where e.organization_id = v_org and e.id = u.id;
-    end if;
+      if cardinality(v_ok_ids) > 0 then
+        v_token := nextval('drip_core.claim_tokens');
+        update drip_core.enrollments as e
+        set claim_token = v_token, lease_expires_at = v_expires, handed_over_at = null, merge_values = u.merge_values
+        from unnest(v_ok_ids, v_ok_values) as u (id, merge_values)
+        where e.organization_id = v_org and e.id = u.id;
+      end if;
 
-    update drip_core.lanes as l
-    set
-      counter_day = u.counter_day,
-      used = u.used + u.claimed,
-      leased = l.leased - u.released - u.held + u.claimed,
-      held = l.held + u.held,
-      first_claim_day = coalesce(l.first_claim_day, case when u.claimed > 0 then u.counter_day end),
-      last_claimed_at = case when u.claimed > 0 then v_now else l.last_claimed_at end,
-      last_runner = case when u.claimed > 0 then claim.runner else l.last_runner end,
-      next_slot_at = u.next_slot_at,
-      ready_at = greatest(
-        u.next_slot_at,
-        case when u.has_gap and l.leased - u.released - u.held + u.claimed > 0 then v_expires end,
-        case when u.used + u.claimed >= u.effective_limit then u.next_day_at end,
-        u.work_at,
-        v_now
-      )
-    from (
-      select
-        x.id, x.counter_day, x.used, x.released, x.held, x.has_gap, x.next_slot_at,
-        (select count(*) from unnest(v_ok_lanes) as k (id) where k.id = x.id)::int as claimed,
-        drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, n.first_claim_day, x.counter_day) as effective_limit,
-        (x.counter_day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at,
-        (
-          select coalesce(least(min(q.due_from), min(q.recheck_at)), v_recheck_at)
-          from drip_core.queues as q
-          where q.organization_id = v_org and q.channel_account_id = x.id and q.is_open
-        ) as work_at
-      from unnest(v_l_id, v_l_day, v_l_used, v_l_released, v_l_held, v_l_gap, v_l_slot)
-        as x (id, counter_day, used, released, held, has_gap, next_slot_at)
-      join drip_core.lanes as n on n.organization_id = v_org and n.channel_account_id = x.id
-      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = x.id
-      join drip_core.organizations as o on o.id = v_org
-    ) as u
-    where l.organization_id = v_org and l.channel_account_id = u.id;
+      update drip_core.lanes as l
+      set
+        counter_day = u.counter_day,
+        used = u.used + u.claimed,
+        leased = l.leased - u.released - u.held + u.claimed,
+        held = l.held + u.held,
+        first_claim_day = coalesce(l.first_claim_day, case when u.claimed > 0 then u.counter_day end),
+        last_claimed_at = case when u.claimed > 0 then v_now else l.last_claimed_at end,
+        last_runner = case when u.claimed > 0 then claim.runner else l.last_runner end,
+        next_slot_at = u.next_slot_at,
+        ready_at = greatest(
+          u.next_slot_at,
+          case when u.has_gap and l.leased - u.released - u.held + u.claimed > 0 then v_expires end,
+          case when u.used + u.claimed >= u.effective_limit then u.next_day_at end,
+          u.work_at,
+          v_now
+        )
+      from (
+        select
+          x.id, x.counter_day, x.used, x.released, x.held, x.has_gap, x.next_slot_at,
+          (select count(*) from unnest(v_ok_lanes) as k (id) where k.id = x.id)::int as claimed,
+          drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, n.first_claim_day, x.counter_day) as effective_limit,
+          (x.counter_day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at,
+          (
+            select coalesce(least(min(q.due_from), min(q.recheck_at)), v_recheck_at)
+            from drip_core.queues as q
+            where q.organization_id = v_org and q.channel_account_id = x.id and q.is_open
+          ) as work_at
+        from unnest(v_l_id, v_l_day, v_l_used, v_l_released, v_l_held, v_l_gap, v_l_slot)
+          as x (id, counter_day, used, released, held, has_gap, next_slot_at)
+        join drip_core.lanes as n on n.organization_id = v_org and n.channel_account_id = x.id
+        join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = x.id
+        join drip_core.organizations as o on o.id = v_org
+      ) as u
+      where l.organization_id = v_org and l.channel_account_id = u.id;
 
-    if cardinality(v_ok_ids) > 0 then
-      return query
-      select
-        v_org, v_ok_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
-        r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
-        v_ok_attempts[r.ordinal], false, sq.key, r.step_key, v_expires
-      from drip_core._render_messages(v_org, v_ok_ids, v_ok_steps, v_ok_values, v_key.inner_pad, v_key.outer_pad) as r
-      join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = r.sequence_id
-      join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = v_ok_lanes[r.ordinal]
-      order by r.ordinal;
-    end if;
+      if cardinality(v_ok_ids) > 0 then
+        return query
+        select
+          v_org, v_ok_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
+          r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
+          v_ok_attempts[r.ordinal], false, sq.key, r.step_key, v_expires
+        from drip_core._render_messages(v_org, v_ok_ids, v_ok_steps, v_ok_values, v_key.inner_pad, v_key.outer_pad) as r
+        join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = r.sequence_id
+        join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = v_ok_lanes[r.ordinal]
+        order by r.ordinal;
+      end if;
+    end loop;
+    exit when not v_hungry or least(v_left, v_budget) <= 0;
   end loop;
 end;
 $$;
