@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
+# Two workers, each with servers of its own: the first begins with one version, the second with the other. A database that is
+# given is one server for all, and roles are the server's: no workers then.
+WORKERS := $(if $(DATABASE_URL),,--numprocesses 2 --dist worksteal)
+
 # servers.py, which starts PostgreSQL for tests, docs and benchmarks, lies beside the tests
 export PYTHONPATH := $(CURDIR):$(CURDIR)/runner:$(CURDIR)/runner/tests
 
@@ -22,7 +26,7 @@ demo: $(VENV)/.demo ## Watch 1,000 contacts go through a sequence, on a PostgreS
 
 test: lint ## Lint, then test on PostgreSQL 18 and 15 (installs 15 and pgTAP by apt-get)
 	@$(PY) -m tools.provision
-	@$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(PY) -m pytest -m "not slow" $(WORKERS) $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.dev ## Run the tests that take minutes, on 18: kill runners, crash PostgreSQL, watch the demo
 	@$(PY) -m tools.provision

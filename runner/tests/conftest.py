@@ -32,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_CHOICE] = servers.choose(os.environ, servers.real_probes())
     except (NoServer, psycopg.OperationalError) as problem:
         raise pytest.UsageError(str(problem)) from problem
+    # set for the workers of a parallel run; tables must be as wide as each test wants them
+    os.environ.pop("COLUMNS", None)
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 

@@ -86,6 +86,20 @@ OUTCOMES: list[dict[str, Any]] = [
 ]
 
 
+def test_a_claim_in_several_turns_waits_for_no_change_of_a_sequence(engine: Engine) -> None:
+    for sender in ("a", "b"):
+        engine.mailbox(sender)
+        engine.sequence(f"by-{sender}", senders=[sender])
+    engine.enroll(engine.contacts(20, "many"), "by-a")
+    engine.enroll(engine.contacts(2, "few"), "by-b")
+    rival = engine.rival()
+    rival.set("lock_timeout", "2s")
+    with engine.connection.transaction():
+        engine.connection.execute("select from drip_core.sequences for update")
+        assert len(rival.claim(10)) == 10, "two of one sender, five and three of the other"
+    assert len(rival.claim(20)) == 12
+
+
 def test_everything_at_once_has_no_deadlock_and_breaks_no_invariant(engine: Engine) -> None:
     for sender in ("a", "b", "c"):
         engine.mailbox(sender, daily_limit=400)

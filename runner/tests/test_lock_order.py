@@ -25,9 +25,9 @@ from engine import START, TWO_STEPS, Engine
 pytestmark = pytest.mark.timeout(300)
 
 #: The kinds of rows in the order in which they are locked: table, key, and the strongest lock that
-#: a function takes. A foreign key waits for `for update` only, which nobody takes.
+#: a function takes. The key share of a foreign key waits for `for update` only.
 KINDS = {
-    "sequence": ("sequences", "id", "no key update"),
+    "sequence": ("sequences", "id", "update"),
     "account": ("channel_accounts", "id", "no key update"),
     "contact": ("contacts", "id", "no key update"),
     "deal": ("deals", "id", "no key update"),

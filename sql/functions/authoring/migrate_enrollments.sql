@@ -5,7 +5,7 @@
 -- another version. A dry run (the default) writes nothing and answers what the call would answer at that moment.
 -- Kept: status, next_step_at, the senders chosen before, the cohort (version), and the attempts while the channel is the same;
 -- a channel that is new gets a sender as at enrollment. Each one moved has an event `migrated` with from_version, to_version.
--- Locks: the sequence with share (against archiving: the new queues are open as it is), then the enrollments that can
+-- Locks: the sequence with key share (against archiving: the new queues are open as it is), then the enrollments that can
 -- move in id order; a dry run locks nothing. Errors: PT404, PT409 (archived), PT422. A repeat moves what is left.
 create or replace function drip.migrate_enrollments(
   organization_id bigint, sequence_key text, to_version int, dry_run boolean default true
@@ -45,7 +45,7 @@ begin
     select s.status into v_status
     from drip_core.sequences as s
     where s.organization_id = v_org and s.id = v_sequence
-    for share;
+    for key share;
   end if;
   if not exists (
     select from drip_core.sequence_versions as v

@@ -1,7 +1,7 @@
 -- requires: functions/internal/_require_organization.sql
 -- Moves the open enrollments of one sender to another of the same channel, explicitly and for the rest of their life.
 -- What is in flight or held stays with its sender until it is settled and is not moved; call again then.
--- Locks: the sequences of the sender with share in id order (against a change of their status: the new queues are open
+-- Locks: the sequences of the sender with key share in id order (against a change of their status: the new queues are open
 -- as they are), then the enrollments in id order. Errors: PT404, PT422. A repeat moves what is left.
 create or replace function drip.replace_sender(organization_id bigint, from_account_key text, to_account_key text)
 returns bigint
@@ -38,7 +38,7 @@ begin
     where q.organization_id = v_org and q.channel_account_id = v_from.id and q.sequence_id = s.id
   )
   order by s.id
-  for share;
+  for key share;
   v_ids := array(
     select e.id
     from drip_core.enrollments as e

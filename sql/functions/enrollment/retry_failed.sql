@@ -30,7 +30,7 @@ begin
     select e.sequence_id from drip_core.enrollments as e where e.organization_id = v_org and e.id = any (retry_failed.enrollment_ids)
   )
   order by s.id
-  for share;
+  for key share;
   v_ids := array(
     select e.id
     from drip_core.enrollments as e

@@ -1,8 +1,7 @@
 -- requires: functions/internal/_insert_wakeups.sql
 -- Changes the status of a sequence: opens or closes its queues; archiving ends what is open (sequence_archived).
 -- Archived is final. Locks: the sequence (against enrollments in progress), for archiving its open enrollments in id
--- order, then its queues in key order. Not `for update`: a claim that holds a queue may have to check its foreign key.
--- Errors: PT409. A repeat changes nothing.
+-- order, then its queues in key order. Errors: PT409. A repeat changes nothing.
 create or replace function drip_core._change_sequence_status(organization_id bigint, sequence_id bigint, status drip.sequence_status)
 returns void
 language plpgsql
@@ -21,7 +20,7 @@ begin
   select s.status into v_old
   from drip_core.sequences as s
   where s.organization_id = v_org and s.id = v_sequence
-  for no key update;
+  for update;
   if v_old = v_new then
     return;
   end if;

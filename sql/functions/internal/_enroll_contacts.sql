@@ -2,7 +2,7 @@
 -- Enrolls contacts (with their deals, or null) in one sequence: the one implementation behind every enroll function.
 -- Set-based; one typed outcome per distinct contact, in the order given. Uniqueness is the constraint's affair:
 -- of concurrent callers one inserts, the others learn already_active. No existing row is ever rewritten.
--- Locks: the sequence with share (against archiving); rows of contacts, version, step and lanes with key share, by
+-- Locks: the sequence with key share (against archiving); rows of contacts, version, step and lanes with key share, by
 -- foreign key, contacts in id order. No lane is locked: wakeups tell them.
 -- Errors: PT404 (sequence), PT422 (start_at). A repeat answers already_active or already_finished.
 create or replace function drip_core._enroll_contacts(
@@ -43,7 +43,7 @@ begin
   into v_sequence
   from drip_core.sequences as s
   where s.organization_id = v_org and s.key = _enroll_contacts.sequence_key
-  for share;
+  for key share;
   select sv.* into v_version
   from drip_core.sequence_versions as sv
   where sv.organization_id = v_org and sv.sequence_id = v_sequence.id and sv.version = v_sequence.current_version;

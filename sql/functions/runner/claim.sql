@@ -64,6 +64,17 @@ declare
   v_q_recheck timestamptz[];
   v_q_done boolean[];
   v_q_served boolean[];
+  -- of lanes that may have another turn: written at the end, for a row written twice has its foreign keys checked, and that
+  -- would wait for whoever changes the sequence
+  v_k_org bigint[] := array[]::bigint[];
+  v_k_lane bigint[] := array[]::bigint[];
+  v_k_sequence bigint[] := array[]::bigint[];
+  v_k_from timestamptz[];
+  v_k_from_id bigint[];
+  v_k_recheck timestamptz[];
+  v_k_served boolean[];
+  v_kept int;
+  v_pass int := 0;
   -- of the organization at hand
   v_taken bigint[];
   v_l_id bigint[];
@@ -104,6 +115,7 @@ begin
   -- that have more, in a further pass.
   loop
     v_hungry := false;
+    v_pass := v_pass + 1;
     select count(distinct r.org)
     into v_org_count
     from unnest(v_ready_orgs, v_ready_lanes) as r (org, lane)
@@ -166,6 +178,7 @@ begin
           v_q_from := '{}';
           v_q_from_id := '{}';
           v_q_recheck := '{}';
+          v_q_served := '{}';
           v_expired := row(0, 0);
           v_l_released := array_append(v_l_released, 0);
           v_l_held := array_append(v_l_held, 0);
@@ -175,6 +188,7 @@ begin
             select q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at
             from drip_core.queues as q
             where q.organization_id = v_org and q.channel_account_id = v_lane.id
+              and (q.is_open or v_pass = 1)
               and ((q.is_open and (q.due_from <= v_now or q.recheck_at <= v_now)) or exists (
                 select from drip_core.wakeups as w
                 where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
@@ -183,6 +197,19 @@ begin
             limit greatest(v_org_left, 10)
             for no key update skip locked
           loop
+            -- as the turn before left it
+            v_kept := null;
+            if v_pass > 1 then
+              select k.ordinal into v_kept
+              from unnest(v_k_lane, v_k_sequence) with ordinality as k (lane, sequence_id, ordinal)
+              where k.lane = v_lane.id and k.sequence_id = v_queue.sequence_id;
+            end if;
+            if v_kept is not null then
+              v_queue.due_from := v_k_from[v_kept];
+              v_queue.due_from_id := v_k_from_id[v_kept];
+              v_queue.recheck_at := v_k_recheck[v_kept];
+              v_k_lane[v_kept] := null;
+            end if;
             -- news of earlier work
             with gone as (
               delete from drip_core.wakeups as w
@@ -216,6 +243,7 @@ begin
               v_q_from := array_append(v_q_from, v_queue.due_from);
               v_q_from_id := array_append(v_q_from_id, v_queue.due_from_id);
               v_q_recheck := array_append(v_q_recheck, v_queue.recheck_at);
+              v_q_served := array_append(v_q_served, v_kept is not null and v_k_served[v_kept]);
             else
               update drip_core.queues as q
               set due_from = v_queue.due_from, due_from_id = v_queue.due_from_id, recheck_at = v_queue.recheck_at
@@ -236,7 +264,6 @@ begin
 
           v_queues_left := cardinality(v_q_sequence);
           v_q_done := array_fill(false, array[v_queues_left]);
-          v_q_served := array_fill(false, array[v_queues_left]);
           v_ids := '{}';
           -- round-robin: an equal share for each queue, then what is left for those that have more
           while v_room > 0 and v_queues_left > 0 loop
@@ -294,11 +321,6 @@ begin
             end loop;
           end loop;
 
-          if v_lane.min_gap is null and v_room <= 0 and cardinality(v_ids) = v_share then
-            v_hungry := true;
-          else
-            v_done := array_append(v_done, v_lane.id);
-          end if;
           v_left := v_left - cardinality(v_ids);
           v_budget := v_budget - cardinality(v_ids);
           v_org_left := v_org_left - cardinality(v_ids);
@@ -308,14 +330,27 @@ begin
           v_l_gap := array_append(v_l_gap, v_lane.min_gap is not null);
           v_l_slot := array_append(v_l_slot, v_lane.next_slot_at);
 
-          update drip_core.queues as q
-          set
-            due_from = u.due_from,
-            due_from_id = u.due_from_id,
-            recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
-            served_at = case when u.was_served then v_now else q.served_at end
-          from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_served) as u (sequence_id, due_from, due_from_id, recheck_at, was_served)
-          where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
+          if v_lane.min_gap is null and cardinality(v_ids) = v_share then
+            -- it may have more
+            v_hungry := true;
+            v_k_org := v_k_org || array_fill(v_org, array[cardinality(v_q_sequence)]);
+            v_k_lane := v_k_lane || array_fill(v_lane.id, array[cardinality(v_q_sequence)]);
+            v_k_sequence := v_k_sequence || v_q_sequence;
+            v_k_from := v_k_from || v_q_from;
+            v_k_from_id := v_k_from_id || v_q_from_id;
+            v_k_recheck := v_k_recheck || v_q_recheck;
+            v_k_served := v_k_served || v_q_served;
+          else
+            v_done := array_append(v_done, v_lane.id);
+            update drip_core.queues as q
+            set
+              due_from = u.due_from,
+              due_from_id = u.due_from_id,
+              recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
+              served_at = case when u.was_served then v_now else q.served_at end
+            from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_served) as u (sequence_id, due_from, due_from_id, recheck_at, was_served)
+            where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
+          end if;
         end loop;
       end loop;
       continue when cardinality(v_l_id) = 0;
@@ -398,6 +433,18 @@ begin
     end loop;
     exit when not v_hungry or least(v_left, v_budget) <= 0;
   end loop;
+
+  if cardinality(v_k_lane) > 0 then
+    update drip_core.queues as q
+    set
+      due_from = u.due_from,
+      due_from_id = u.due_from_id,
+      recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
+      served_at = case when u.was_served then v_now else q.served_at end
+    from unnest(v_k_org, v_k_lane, v_k_sequence, v_k_from, v_k_from_id, v_k_recheck, v_k_served)
+      as u (organization_id, lane, sequence_id, due_from, due_from_id, recheck_at, was_served)
+    where q.organization_id = u.organization_id and q.channel_account_id = u.lane and q.sequence_id = u.sequence_id;
+  end if;
 end;
 $$;
 
