@@ -2,8 +2,8 @@
 -- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql
 -- Claims up to batch_size due messages, ready to be sent, each under a lease and a fencing token.
 -- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
--- visited lane gives its turn to its open queues one after the other. What became ineligible since it was enrolled ends
--- here with its reason and is not returned.
+-- visited lane gives its turn to its open queues one after the other; what some leave goes to lanes that may have more. What
+-- became ineligible since it was enrolled ends here with its reason and is not returned.
 -- Locks: lanes, then enrollments, then queues, each with skip locked: a claim waits for nobody. It may return nothing
 -- while a rival holds the lane; drip.next_due_at says whether to call again.
 -- Errors: PT404, PT422. A repeat claims the next messages.
@@ -406,11 +406,12 @@ begin
           (select count(*) from unnest(v_ok_lanes) as k (id) where k.id = x.id)::int as claimed,
           drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, n.first_claim_day, x.counter_day) as effective_limit,
           (x.counter_day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at,
-          (
+          -- the queues of a lane that may have more are not written yet
+          case when x.id = any (v_k_lane) then v_now else (
             select coalesce(least(min(q.due_from), min(q.recheck_at)), v_recheck_at)
             from drip_core.queues as q
             where q.organization_id = v_org and q.channel_account_id = x.id and q.is_open
-          ) as work_at
+          ) end as work_at
         from unnest(v_l_id, v_l_day, v_l_used, v_l_released, v_l_held, v_l_gap, v_l_slot)
           as x (id, counter_day, used, released, held, has_gap, next_slot_at)
         join drip_core.lanes as n on n.organization_id = v_org and n.channel_account_id = x.id
