@@ -17,8 +17,8 @@ declare
     "sequence_versions": "tenant", "steps": "tenant", "version_senders": "tenant", "queues": "tenant", "wakeups": "tenant",
     "enrollments": "tenant", "messages": "tenant", "held_messages": "tenant", "detached_claims": "tenant",
     "late_results": "tenant", "events": "tenant", "members": "tenant", "organizations": "tenant",
-    "reduced_events": "tenant",
-    "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine",
+    "reduced_events": "tenant", "replans": "tenant",
+    "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
     "reasons": "lookup", "status_transitions": "lookup", "timezones": "lookup",
     "migrations": "ledger", "migration_state": "ledger"
   }';

@@ -1,9 +1,9 @@
--- requires: functions/internal/_plan_migration.sql, functions/internal/_require_organization.sql, functions/internal/_sequence_id.sql
+-- requires: functions/internal/_plan_migration.sql, functions/internal/_replan_enrollments.sql, functions/internal/_sending_windows.sql, functions/internal/_require_organization.sql, functions/internal/_sequence_id.sql
 -- Moves the open enrollments of a sequence, active and paused, to a version of it, newer or older: each to the step with
 -- the key of the one where it stands. One row per step: to_step is null for those left where they are, because they are in
 -- flight or held, because the version has no step with that key, or because a step still ahead there was already sent under
 -- another version. A dry run (the default) writes nothing and answers what the call would answer at that moment.
--- Kept: status, next_step_at, the senders chosen before, the cohort (version), and the attempts while the channel is the same;
+-- Kept: status, next_step_at (moved on where it lies outside the window of the version), the senders chosen before, the cohort (version), and the attempts while the channel is the same;
 -- a channel that is new gets a sender as at enrollment. Each one moved has an event `migrated` with from_version, to_version.
 -- Locks: the sequence with key share (against archiving: the new queues are open as it is), then the enrollments that can
 -- move in id order; a dry run locks nothing. Errors: PT404, PT409 (archived), PT422. A repeat moves what is left.
@@ -128,7 +128,9 @@ begin
       step_id = p.to_step_id,
       sender_ids = p.sender_ids,
       channel_account_id = p.channel_account_id,
-      attempt = case when p.is_same_channel then e.attempt else 0 end
+      attempt = case when p.is_same_channel then e.attempt else 0 end,
+      planned_from = e.next_step_at,
+      is_after_delay = false
     from plan as p
     where e.organization_id = v_org and e.sequence_id = v_sequence and e.status in ('active', 'paused')
       and e.id = p.enrollment_id and p.moves
@@ -151,6 +153,13 @@ begin
   from plan as p
   group by 1, 2
   order by min(min(p.from_step_no)) over (partition by p.from_step_key), 1, 2;
+
+  if exists (
+    select from drip_core._sending_windows(v_org) as w
+    where w.sequence_id = v_sequence and w.version = migrate_enrollments.to_version and cardinality(w.weekdays) > 0
+  ) then
+    perform drip_core._replan_enrollments(v_org, v_locked);
+  end if;
 end;
 $$;
 

@@ -42,11 +42,11 @@ begin
   with inserted as (
     insert into drip_core.enrollments (
       organization_id, sequence_id, version, contact_id, deal_id, entry_no, status_changed_at, step_id, channel_account_id, sender_ids,
-      next_step_at, source, enrolled_by, enrolled_at
+      next_step_at, planned_from, source, enrolled_by, enrolled_at
     )
     select
       v_org, e.sequence_id, e.version, e.contact_id, e.deal_id, last.entry_no + 1, v_now, e.step_id, e.channel_account_id, e.sender_ids,
-      v_now, 'retry_failed', v_profile, v_now
+      v_now, v_now, 'retry_failed', v_profile, v_now
     from drip_core.enrollments as e
     join drip_core.sequences as s on s.organization_id = v_org and s.id = e.sequence_id and s.status = 'active'
     cross join lateral (

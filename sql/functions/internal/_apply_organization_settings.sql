@@ -1,7 +1,8 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_known_keys.sql, functions/internal/_insert_organization.sql, functions/internal/_is_timezone.sql
--- Checks and stores settings of an organization. The caller has checked that it is its own.
--- Locks: the organization's row. Errors: PT409 (public_base_url in use), PT422. A repeat changes nothing.
+-- requires: functions/internal/_require_known_keys.sql, functions/internal/_unknown_keys.sql, functions/internal/_insert_organization.sql, functions/internal/_check_window.sql, functions/internal/_parse_window.sql, functions/internal/_replan_organization.sql
+-- Checks and stores settings of an organization. The caller has checked that it is its own. Where its holidays or its default
+-- window change, open enrollments are planned anew.
+-- Locks: the organization's row, then enrollments with skip locked. Errors: PT409 (public_base_url in use), PT422. A repeat changes nothing.
 create or replace function drip_core._apply_organization_settings(organization_id bigint, settings jsonb)
 returns void
 language plpgsql
@@ -13,19 +14,45 @@ declare
   v_org constant bigint := _apply_organization_settings.organization_id;
   v_new constant jsonb := _apply_organization_settings.settings;
   v_now constant timestamptz := drip_core.now();
-  v_key text;
+  v_cap constant jsonb := nullif(v_new -> 'contact_cap', 'null');
+  v_problems text;
   v_holidays date[];
+  v_window record;
+  v_old drip_core.organizations;
 begin
   perform drip_core._require_known_keys(v_new, array[
     'postal_address', 'public_base_url', 'tracking', 'require_opt_in', 'holidays', 'contact_cap', 'default_window'
   ], 'settings');
 
-  foreach v_key in array array['contact_cap', 'default_window'] loop
-    if v_new ? v_key and v_new -> v_key <> 'null' then
+  select string_agg(concat_ws(': ', p.path, p.message), e'\n')
+  into v_problems
+  from (
+    select h.path, h.message from drip_core._check_holidays(v_new -> 'holidays', 'settings.holidays') as h
+    union all
+    select w.path, w.message
+    from drip_core._check_window(jsonb_strip_nulls(v_new -> 'default_window'), 'settings.default_window') as w
+    where v_new -> 'default_window' <> 'null'
+    union all
+    select k.path, k.message from drip_core._unknown_keys(v_cap, array['per_day', 'per_week'], 'settings.contact_cap') as k
+    where jsonb_typeof(v_cap) = 'object'
+  ) as p;
+  if v_problems is not null then
+    raise exception 'invalid settings'
+      using errcode = 'PT422', detail = v_problems, hint = 'Correct what DETAIL names; the guide shows how windows and holidays are written.';
+  end if;
+  if v_cap is not null then
+    if jsonb_typeof(v_cap) <> 'object' then
       raise exception 'invalid settings'
-        using errcode = 'PT422', detail = format('settings.%s: not supported yet by this version', v_key), hint = 'Leave it out.';
+        using errcode = 'PT422', detail = 'settings.contact_cap: an object is needed', hint = 'Pass for example {"per_day": 1, "per_week": 3}.';
     end if;
-  end loop;
+    if coalesce(v_cap ->> 'per_day', '1') !~ '^[1-9][0-9]{0,3}$' or coalesce(v_cap ->> 'per_week', '1') !~ '^[1-9][0-9]{0,3}$'
+      or coalesce(v_cap ->> 'per_day', v_cap ->> 'per_week') is null
+    then
+      raise exception 'invalid settings'
+        using errcode = 'PT422', detail = format('settings.contact_cap: %s', left(v_cap::text, 100)),
+          hint = 'Pass whole numbers from 1 to 9999 as per_day, per_week or both; null takes the cap away.';
+    end if;
+  end if;
   if coalesce(v_new ->> 'tracking', 'false') <> 'false' then
     raise exception 'invalid settings'
       using errcode = 'PT422', detail = 'settings.tracking: not supported yet by this version', hint = 'Leave it out or set it to false.';
@@ -48,29 +75,37 @@ begin
       using errcode = 'PT409', detail = 'settings.public_base_url: unsubscribe links of published email steps are made of it',
         hint = 'Set another address, or archive the sequences with email steps first.';
   end if;
-  if coalesce(jsonb_typeof(nullif(v_new -> 'holidays', 'null')), 'array') <> 'array' then
-    raise exception 'invalid settings'
-      using errcode = 'PT422', detail = 'settings.holidays: a list of dates is needed', hint = 'Pass for example ["2026-12-25"].';
-  end if;
-  begin
-    select coalesce(array_agg(distinct h.value::date order by h.value::date), '{}')
-    into v_holidays
-    from jsonb_array_elements_text(coalesce(nullif(v_new -> 'holidays', 'null'), '[]')) as h;
-  exception
-    when invalid_datetime_format or datetime_field_overflow then
-      raise exception 'invalid settings'
-        using errcode = 'PT422', detail = 'settings.holidays: ' || sqlerrm, hint = 'Pass dates as YYYY-MM-DD.';
-  end;
+  select coalesce(array_agg(distinct h.value::date order by h.value::date), '{}')
+  into v_holidays
+  from jsonb_array_elements_text(coalesce(nullif(v_new -> 'holidays', 'null'), '[]')) as h;
+  select w.* into v_window from drip_core._parse_window(jsonb_strip_nulls(nullif(v_new -> 'default_window', 'null'))) as w;
 
+  select o.* into v_old from drip_core.organizations as o where o.id = v_org for no key update;
   update drip_core.organizations as o
   set
     postal_address = case when v_new ? 'postal_address' then nullif(btrim(v_new ->> 'postal_address'), '') else o.postal_address end,
     public_base_url = case when v_new ? 'public_base_url' then nullif(rtrim(v_new ->> 'public_base_url', '/'), '') else o.public_base_url end,
     require_opt_in = case when v_new ? 'require_opt_in' then coalesce((v_new ->> 'require_opt_in')::boolean, false) else o.require_opt_in end,
     holidays = case when v_new ? 'holidays' then v_holidays else o.holidays end,
+    window_timezone = case when v_new ? 'default_window' then v_window.timezone else o.window_timezone end,
+    window_weekdays = case when v_new ? 'default_window' then v_window.weekdays else o.window_weekdays end,
+    window_starts = case when v_new ? 'default_window' then v_window.starts else o.window_starts end,
+    window_ends = case when v_new ? 'default_window' then v_window.ends else o.window_ends end,
+    window_holidays = case when v_new ? 'default_window' then v_window.holidays else o.window_holidays end,
+    contact_cap_per_day = case when v_new ? 'contact_cap' then (v_cap ->> 'per_day')::int else o.contact_cap_per_day end,
+    contact_cap_per_week = case when v_new ? 'contact_cap' then (v_cap ->> 'per_week')::int else o.contact_cap_per_week end,
     settings = jsonb_strip_nulls(o.settings || v_new),
     updated_at = v_now
   where o.id = v_org;
+
+  if exists (
+    select from drip_core.organizations as o
+    where o.id = v_org
+      and (o.holidays, o.window_weekdays, o.window_starts, o.window_ends, o.window_holidays, coalesce(o.window_timezone, ''))
+        <> (v_old.holidays, v_old.window_weekdays, v_old.window_starts, v_old.window_ends, v_old.window_holidays, coalesce(v_old.window_timezone, ''))
+  ) then
+    perform drip_core._replan_organization(v_org);
+  end if;
 end;
 $$;
 

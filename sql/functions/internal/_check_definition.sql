@@ -1,4 +1,4 @@
--- requires: functions/internal/_unknown_keys.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_template.sql
+-- requires: functions/internal/_unknown_keys.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_template.sql, functions/internal/_check_window.sql, functions/internal/_delay_problem.sql
 -- Every problem of a sequence definition, with path, code and a message that says what to do; no rows: it can be
 -- published. The one place where a definition is judged: validate_sequence shows it, apply_sequence refuses by it.
 -- Locks: none. Errors: none. Harmless to repeat.
@@ -46,7 +46,10 @@ begin
   if v_def ? 'status' and coalesce(v_def ->> 'status', '') not in ('draft', 'active', 'paused', 'archived') then
     return query select 'status', 'invalid', format('"%s" is not a status; use draft, active, paused or archived', left(v_def ->> 'status', 40));
   end if;
-  foreach v_text in array array['window', 'exit_on', 'goal', 'enroll_on'] loop
+  if v_def ? 'window' then
+    return query select p.path, p.code, p.message from drip_core._check_window(v_def -> 'window', 'window') as p;
+  end if;
+  foreach v_text in array array['exit_on', 'goal', 'enroll_on'] loop
     if v_def ? v_text and v_def -> v_text <> 'null' then
       return query select v_text, 'not_supported', format('"%s" is not supported yet by this version; leave it out', v_text);
     end if;
@@ -59,7 +62,7 @@ begin
   if v_def ? 'reentry' then
     if jsonb_typeof(v_def -> 'reentry') = 'object' then
       return query select p.path, p.code, p.message from drip_core._unknown_keys(v_def -> 'reentry', array['after'], 'reentry') as p;
-      v_problem := (drip_core._parse_delay(coalesce(v_def -> 'reentry' ->> 'after', '?'))).problem;
+      v_problem := drip_core._delay_problem(coalesce(v_def -> 'reentry' ->> 'after', '?'));
       if v_problem is not null then
         return query select 'reentry.after', 'invalid', v_problem;
       end if;
@@ -73,10 +76,9 @@ begin
       return query select 'retry.backoff', 'invalid', 'a list of at most 20 delays is needed, such as ["5 min", "10 min"]';
     else
       return query
-      select format('retry.backoff[%s]', b.ordinal - 1), 'invalid', p.problem
+      select format('retry.backoff[%s]', b.ordinal - 1), 'invalid', drip_core._delay_problem(b.delay)
       from jsonb_array_elements_text(v_def -> 'retry' -> 'backoff') with ordinality as b (delay, ordinal)
-      cross join lateral drip_core._parse_delay(b.delay) as p
-      where p.problem is not null;
+      where drip_core._delay_problem(b.delay) is not null;
     end if;
   end if;
 
@@ -141,7 +143,7 @@ begin
     if v_step ? 'delay' then
       v_problem := (drip_core._parse_delay(v_step ->> 'delay')).problem;
       if v_problem is not null then
-        return query select v_path || '.delay', case when v_problem like '%not supported%' then 'not_supported' else 'invalid' end, v_problem;
+        return query select v_path || '.delay', 'invalid', v_problem;
       end if;
     end if;
 

@@ -1,10 +1,14 @@
 -- owner: drip_engine
--- requires: functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql
--- Judges due messages at the moment of the claim: the reason why one must not go out, else its merge values.
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql
+-- Judges due messages at the moment of the claim: the reason why one must not go out, with the instant until which it waits
+-- where its window is closed; else its merge values.
 -- Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
 drop function if exists drip_core._check_messages(bigint, bigint[]);
 create or replace function drip_core._check_messages(organization_id bigint, enrollment_ids bigint[])
-returns table (enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, merge_values jsonb)
+returns table (
+  enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, wait_until timestamptz,
+  merge_values jsonb
+)
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -13,13 +17,19 @@ as $$
 #variable_conflict use_column
 declare
   v_org constant bigint := _check_messages.organization_id;
+  v_now constant timestamptz := drip_core.now();
   v_key record;
 begin
   select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
   return query
   select
     m.enrollment_id, m.channel_account_id, m.step_id, m.attempt,
-    case when m.reason is null and array_position(m.field_values, null) is not null then 'missing_field' else m.reason end,
+    case
+      when m.reason is not null then m.reason
+      when array_position(m.field_values, null) is not null then 'missing_field'
+      when m.open_at > v_now then 'window_closed'
+    end,
+    m.open_at,
     case when m.thread is null then m.merge_values else m.merge_values || m.thread end
   from (
     -- offset 0: what is computed once here is not computed again at each mention above
@@ -40,6 +50,8 @@ begin
         ) then 'template_unavailable'
       end as reason,
       merged.field_values,
+      case when cardinality(w.weekdays) > 0 then drip_core._sendable_from(
+        v_now, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone), w.weekdays, w.starts, w.ends, w.holidays) end as open_at,
       jsonb_object(array[
         'to', address.value,
         'to_name', case
@@ -80,6 +92,7 @@ begin
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     join drip_core.organizations as o on o.id = v_org
+    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
     left join drip_core.deals as d on d.organization_id = v_org and d.id = e.deal_id
     cross join lateral (
       select
@@ -119,4 +132,4 @@ $$;
 
 revoke all on function drip_core._check_messages(bigint, bigint[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._check_messages(bigint, bigint[]) is
-'For due messages: the reason why one must not go out (null: it may) and its merge values.';
+'For due messages: the reason why one must not go out (null: it may), until when a closed window makes it wait, and its merge values.';

@@ -1,4 +1,4 @@
--- requires: functions/internal/_choose_sender.sql, functions/internal/_consent_of.sql, functions/internal/_merge_values.sql, functions/internal/_plan_step.sql, functions/internal/_sender_candidates.sql, functions/internal/_sequence_id.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_choose_sender.sql, functions/internal/_consent_of.sql, functions/internal/_merge_values.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_sender_candidates.sql, functions/internal/_sequence_id.sql
 -- Enrolls contacts (with their deals, or null) in one sequence: the one implementation behind every enroll function.
 -- Set-based; one typed outcome per distinct contact, in the order given. Uniqueness is the constraint's affair:
 -- of concurrent callers one inserts, the others learn already_active. No existing row is ever rewritten.
@@ -24,7 +24,7 @@ declare
   v_version drip_core.sequence_versions;
   v_step drip_core.steps;
   v_organization drip_core.organizations;
-  v_due timestamptz;
+  v_window record;
   v_template_missing boolean;
   v_given bigint[];
   v_deals bigint[];
@@ -51,7 +51,9 @@ begin
   from drip_core.steps as st
   where st.organization_id = v_org and st.sequence_id = v_sequence.id and st.version = v_version.version and st.step_no = 1;
   select o.* into v_organization from drip_core.organizations as o where o.id = v_org;
-  v_due := drip_core._plan_step(v_start, v_step.delay_elapsed, v_step.delay_days, v_organization.timezone);
+  select w.* into v_window
+  from drip_core._sending_windows(v_org) as w
+  where w.sequence_id = v_sequence.id and w.version = v_version.version;
   v_template_missing := exists (
     select from drip_core.steps as st
     where st.organization_id = v_org and st.sequence_id = v_sequence.id and st.version = v_version.version and st.template is not null
@@ -143,29 +145,45 @@ begin
     from drip_core._sender_candidates(v_org, v_sequence.id, v_version.version) as n
   ),
 
+  zoned as materialized (
+    select i.id, i.deal_id, i.entry_no, coalesce(v_window.timezone, (
+      select drip_core._known_timezone(c.timezone) from drip_core.contacts as c where c.organization_id = v_org and c.id = i.id
+    ), v_organization.timezone) as timezone
+    from unnest(v_given, v_deals, v_entry_nos, v_outcomes) as i (id, deal_id, entry_no, outcome)
+    where i.outcome = 'enrolled'
+  ),
+
+  -- one calculation for all contacts of a time zone
+  planned as materialized (
+    select z.timezone, drip_core._plan_step(
+      v_start, v_step.delay_elapsed, v_step.delay_days, v_step.delay_business_days, v_step.delay_at, z.timezone,
+      v_window.weekdays, v_window.starts, v_window.ends, v_window.holidays) as due_at
+    from (select distinct x.timezone from zoned as x) as z
+  ),
+
   chosen as (
-    select i.id, i.deal_id, i.entry_no, array(
-      select drip_core._choose_sender(i.id, v_sequence.id, i.entry_no, n.channel_no, n.account_ids, n.upper_ends)
+    select z.id, z.deal_id, z.entry_no, p.due_at, array(
+      select drip_core._choose_sender(z.id, v_sequence.id, z.entry_no, n.channel_no, n.account_ids, n.upper_ends)
       from senders as n
       order by n.channel_no
     ) as sender_ids
-    from unnest(v_given, v_deals, v_entry_nos, v_outcomes) as i (id, deal_id, entry_no, outcome)
-    where i.outcome = 'enrolled'
+    from zoned as z
+    join planned as p on p.timezone = z.timezone
   ),
 
   inserted as (
     insert into drip_core.enrollments (
       organization_id, sequence_id, version, contact_id, deal_id, entry_no, status_changed_at, step_id, channel_account_id, sender_ids,
-      next_step_at, source, enrolled_by, enrolled_at
+      next_step_at, planned_from, is_after_delay, source, enrolled_by, enrolled_at
     )
     select
       v_org, v_sequence.id, v_version.version, k.id, k.deal_id, k.entry_no, v_now, v_step.id, k.sender_ids[v_step.channel_no], k.sender_ids,
-      v_due, coalesce(_enroll_contacts.source, 'api'), v_profile, v_now
+      k.due_at, v_start, true, coalesce(_enroll_contacts.source, 'api'), v_profile, v_now
     from chosen as k
     where cardinality(k.sender_ids) = cardinality(v_version.channels)
     order by k.id
     on conflict do nothing
-    returning contact_id, id, sender_ids
+    returning contact_id, id, sender_ids, next_step_at
   ),
 
   queued as (
@@ -180,8 +198,9 @@ begin
 
   woken as (
     insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
-    select distinct v_org, n.sender_ids[v_step.channel_no], v_sequence.id, v_due
+    select v_org, n.sender_ids[v_step.channel_no], v_sequence.id, min(n.next_step_at)
     from inserted as n
+    group by 2
     returning id
   )
 

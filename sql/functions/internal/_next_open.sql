@@ -17,12 +17,14 @@ as $$
 declare
   v_timezone constant text := _next_open.timezone;
   v_at constant timestamptz := _next_open.at;
+  v_local constant timestamp := v_at at time zone v_timezone;
   -- yesterday's may still be open
-  v_day date := (v_at at time zone v_timezone)::date - 1;
+  v_day date := v_local::date - 1;
   v_weekday int;
   v_start timestamp;
   v_end timestamp;
   v_candidate timestamptz;
+  v_shown timestamp;
   v_best timestamptz;
 begin
   for v_n in 0 .. 401 loop
@@ -30,15 +32,21 @@ begin
       v_weekday := 1 << extract(isodow from v_day)::int;
       for v_i in 1 .. cardinality(_next_open.weekdays) loop
         continue when _next_open.weekdays[v_i] & v_weekday = 0;
+        v_end := v_day + case when _next_open.ends[v_i] > _next_open.starts[v_i] then 0 else 1 end + _next_open.ends[v_i];
+        continue when v_end <= v_local;
         v_start := v_day + _next_open.starts[v_i];
-        v_end := v_day + _next_open.ends[v_i] + case when _next_open.ends[v_i] > _next_open.starts[v_i] then interval '0' else interval '1 day' end;
         v_candidate := greatest(v_at, v_start at time zone v_timezone);
-        if (v_candidate at time zone v_timezone) < v_end and v_candidate < drip_core._first_instant(v_end, v_timezone) then
+        v_shown := v_candidate at time zone v_timezone;
+        continue when v_shown >= v_end;
+        -- the clocks may have shown the end before they were put back
+        if (v_candidate - interval '12 hours') at time zone v_timezone + interval '12 hours' < v_end
+          or v_candidate < drip_core._first_instant(v_end, v_timezone)
+        then
           v_best := least(v_best, v_candidate);
         end if;
       end loop;
       -- an opening that was moved behind midnight: a window of the next day may open before
-      if (v_best at time zone v_timezone)::date <= v_day or v_best = v_at then
+      if v_best = v_at or (v_best at time zone v_timezone)::date <= v_day then
         return v_best;
       end if;
     end if;

@@ -1,4 +1,4 @@
--- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql
+-- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql
 -- Stores a checked definition as a new immutable version: compiled steps and senders.
 -- Locks: none of its own; the caller holds the sequence. Errors: none for a definition that passed
 -- _check_definition. Not to be repeated: the version number must be free.
@@ -26,6 +26,7 @@ declare
   v_root_id bigint;
   v_root_subject text;
   v_delay record;
+  v_window record;
 begin
   select array_agg(c.channel order by c.first_no)
   into v_channels
@@ -44,9 +45,12 @@ begin
     select p.elapsed + make_interval(days => p.days) into v_after from drip_core._parse_delay(v_reentry ->> 'after') as p;
   end if;
 
+  select w.* into v_window from drip_core._parse_window(v_def -> 'window') as w;
+
   insert into drip_core.sequence_versions (
     organization_id, sequence_id, version, definition, content_hash, channels, reentry, reentry_after, on_reply,
-    retry_backoff, step_count, field_paths, field_channels, published_at, published_by
+    retry_backoff, step_count, field_paths, field_channels, window_timezone, window_weekdays, window_starts, window_ends, window_holidays,
+    published_at, published_by
   )
   select
     v_org, v_sequence, v_version, v_def, _publish_version.content_hash, v_channels,
@@ -57,6 +61,7 @@ begin
     jsonb_array_length(v_def -> 'steps'),
     coalesce(array_agg(f.field_path order by f.field_path, f.channel), '{}'),
     coalesce(array_agg(f.channel order by f.field_path, f.channel), '{}'),
+    v_window.timezone, v_window.weekdays, v_window.starts, v_window.ends, v_window.holidays,
     v_now, v_profile
   from (
     select distinct t.field_path, (s.step ->> 'channel')::drip.channel as channel
@@ -126,15 +131,15 @@ begin
       group by t.field_path, t.field_default
     ) as f;
 
-    select p.elapsed, p.days into v_delay from drip_core._parse_delay(v_step.step ->> 'delay') as p;
+    select p.elapsed, p.days, p.business_days, p.at_time into v_delay from drip_core._parse_delay(v_step.step ->> 'delay') as p;
 
     insert into drip_core.steps (
-      organization_id, sequence_id, version, step_no, key, channel, channel_no, delay_elapsed, delay_days,
+      organization_id, sequence_id, version, step_no, key, channel, channel_no, delay_elapsed, delay_days, delay_business_days, delay_at,
       thread_root_id, subject_format, text_format, html_format, template, field_paths, field_defaults
     )
     values (
       v_org, v_sequence, v_version, v_step.step_no, v_step.step ->> 'key', v_step.channel, array_position(v_channels, v_step.channel),
-      v_delay.elapsed, v_delay.days,
+      v_delay.elapsed, v_delay.days, v_delay.business_days, v_delay.at_time,
       case when coalesce((v_step.step ->> 'thread')::boolean, false) then v_root_id end,
       drip_core._compile_template(v_subject, v_fields.paths, v_fields.defaults, 2),
       drip_core._compile_template(v_step.step ->> 'text', v_fields.paths, v_fields.defaults, 0),

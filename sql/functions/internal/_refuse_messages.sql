@@ -1,9 +1,13 @@
 -- owner: drip_engine
--- requires: functions/internal/_plan_step.sql, functions/internal/_insert_wakeups.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_insert_wakeups.sql, functions/internal/_step_after_skip.sql
 -- What becomes of due messages that must not go out, as the reason says: the enrollment ends; or the step is skipped
--- while a later one can still be delivered, else the enrollment ends; or the message waits a quarter of an hour.
+-- while a later one can still be delivered, else the enrollment ends; or the message waits until wait_untils says, else a
+-- quarter of an hour, with its step and its attempts as they are.
 -- Every row leaves the due set. The caller holds the enrollments. Locks: none. Errors: none. Not to be repeated.
-create or replace function drip_core._refuse_messages(organization_id bigint, enrollment_ids bigint[], reasons drip.reason[])
+drop function if exists drip_core._refuse_messages(bigint, bigint[], drip.reason[]);
+create or replace function drip_core._refuse_messages(
+  organization_id bigint, enrollment_ids bigint[], reasons drip.reason[], wait_untils timestamptz[]
+)
 returns void
 language plpgsql
 volatile
@@ -15,33 +19,50 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_row record;
 begin
+  update drip_core.enrollments as e
+  set next_step_at = i.wait_until, wait_reason = i.reason
+  from (
+    select
+      u.id, u.reason,
+      case when u.wait_until > v_now then u.wait_until else drip_core._sendable_from(
+        v_now + interval '15 minutes', coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone), w.weekdays, w.starts, w.ends, w.holidays) end as wait_until
+    from unnest(_refuse_messages.enrollment_ids, _refuse_messages.reasons, _refuse_messages.wait_untils) as u (id, reason, wait_until)
+    join drip_core.reasons as r on r.reason = u.reason and r.effect = 'waits'
+    join drip_core.enrollments as n on n.organization_id = v_org and n.id = u.id
+    join drip_core.steps as s on s.organization_id = v_org and s.id = n.step_id
+    join drip_core.contacts as c on c.organization_id = v_org and c.id = n.contact_id
+    join drip_core.organizations as o on o.id = v_org
+    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+  ) as i
+  where e.organization_id = v_org and e.id = i.id;
+  -- sooner than the lanes look again
+  insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
+  select v_org, e.channel_account_id, e.sequence_id, min(e.next_step_at)
+  from unnest(_refuse_messages.enrollment_ids) as i (id)
+  join drip_core.enrollments as e on e.organization_id = v_org and e.id = i.id
+  where e.status = 'active' and e.wait_reason is not null and e.next_step_at > v_now and e.next_step_at <= v_now + interval '60 seconds'
+  group by e.channel_account_id, e.sequence_id;
+
   for v_row in
     select
       e.id, e.contact_id, e.sequence_id, e.version, e.step_id, e.channel_account_id, s.channel, i.reason, r.effect, r.ends_as,
       n.id as next_id,
       e.sender_ids[n.channel_no] as next_account_id,
-      drip_core._plan_step(v_now, n.delay_elapsed, n.delay_days, o.timezone) as next_at
+      drip_core._plan_step(
+        v_now, n.delay_elapsed, n.delay_days, n.delay_business_days, n.delay_at, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone),
+        w.weekdays, w.starts, w.ends, w.holidays) as next_at
     from unnest(_refuse_messages.enrollment_ids, _refuse_messages.reasons) as i (id, reason)
-    join drip_core.reasons as r on r.reason = i.reason
+    join drip_core.reasons as r on r.reason = i.reason and r.effect <> 'waits'
     join drip_core.enrollments as e on e.organization_id = v_org and e.id = i.id
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.organizations as o on o.id = v_org
+    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
     left join drip_core.steps as n
-      on r.effect = 'skips_step'
-      and n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
-      and exists (
-        select from drip_core.steps as f
-        where f.organization_id = v_org and f.sequence_id = s.sequence_id and f.version = s.version and f.step_no > s.step_no
-          and case f.channel when 'email' then c.email else c.phone end is not null
-      )
+      on r.effect = 'skips_step' and n.organization_id = v_org and n.id = drip_core._step_after_skip(v_org, s.id, c.id)
     order by e.id
   loop
-    if v_row.effect = 'waits' then
-      update drip_core.enrollments as e
-      set next_step_at = v_now + interval '15 minutes'
-      where e.organization_id = v_org and e.id = v_row.id;
-    elsif v_row.next_id is not null then
+    if v_row.next_id is not null then
       insert into drip_core.events (
         organization_id, occurred_at, recorded_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel, channel_account_id
       )
@@ -50,7 +71,9 @@ begin
         v_row.channel, v_row.channel_account_id
       );
       update drip_core.enrollments as e
-      set step_id = v_row.next_id, channel_account_id = v_row.next_account_id, next_step_at = v_row.next_at, attempt = 0
+      set
+        step_id = v_row.next_id, channel_account_id = v_row.next_account_id, next_step_at = v_row.next_at, attempt = 0,
+        planned_from = v_now, is_after_delay = true, wait_reason = null
       where e.organization_id = v_org and e.id = v_row.id;
       perform drip_core._insert_wakeups(v_org, array[v_row.next_account_id], v_row.sequence_id, v_row.next_at);
     else
@@ -62,6 +85,6 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._refuse_messages(bigint, bigint[], drip.reason[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._refuse_messages(bigint, bigint[], drip.reason[]) is
+revoke all on function drip_core._refuse_messages(bigint, bigint[], drip.reason[], timestamptz[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._refuse_messages(bigint, bigint[], drip.reason[], timestamptz[]) is
 'Ends, skips or defers due messages that must not go out, as their reasons say.';

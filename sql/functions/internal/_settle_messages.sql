@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_plan_step.sql, functions/internal/_hash_address.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql
 -- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
 -- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
 -- and step; both settle message, event and capacity all the same.
@@ -82,11 +82,20 @@ begin
       case when o.is_open and d.verdict = 'sent' then e.sender_ids[n.channel_no] else e.channel_account_id end as new_channel_account_id,
       case
         when not o.is_open or d.verdict in ('given_up', 'held') then null
-        when d.verdict = 'sent' then drip_core._plan_step(v_now, n.delay_elapsed, n.delay_days, v_zone)
-        when d.verdict = 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1],
-          case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
+        when d.verdict in ('sent', 'retry') then case
+          -- what most steps are: nothing to look up
+          when cardinality(w.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
+          else drip_core._plan_step(
+            p.planned_from, p.elapsed, p.days, p.business_days, p.at,
+            coalesce(w.timezone, (
+              select drip_core._known_timezone(c.timezone) from drip_core.contacts as c where c.organization_id = v_org and c.id = e.contact_id
+            ), v_zone),
+            w.weekdays, w.starts, w.ends, w.holidays)
+        end
         else coalesce(e.next_step_at, v_now)
       end as new_next_step_at,
+      coalesce(p.planned_from, e.planned_from) as new_planned_from,
+      case d.verdict when 'sent' then true when 'retry' then false else e.is_after_delay end as new_is_after_delay,
       case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end::smallint as new_attempt,
       case
         when d.verdict = 'sent' then case when o.is_open and n.id is null then 'completed' else 'advanced' end
@@ -100,6 +109,7 @@ begin
     join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = e.channel_account_id
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
+    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
     left join drip_core.steps as n
@@ -117,6 +127,19 @@ begin
       end as verdict
       offset 0
     ) as d
+    -- the next step after its delay, or this one again
+    cross join lateral (
+      select
+        case d.verdict
+          when 'sent' then v_now
+          when 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1],
+            case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
+        end as planned_from,
+        case d.verdict when 'sent' then n.delay_elapsed else '0' end as elapsed,
+        case d.verdict when 'sent' then n.delay_days else 0 end as days,
+        case d.verdict when 'sent' then n.delay_business_days else 0 end as business_days,
+        case d.verdict when 'sent' then n.delay_at end as at
+    ) as p
     cross join lateral (
       select case
         when d.verdict <> 'given_up' then null
@@ -171,6 +194,8 @@ begin
       step_id = w.new_step_id,
       channel_account_id = w.new_channel_account_id,
       next_step_at = w.new_next_step_at,
+      planned_from = w.new_planned_from,
+      is_after_delay = w.new_is_after_delay,
       attempt = w.new_attempt,
       claim_token = case when w.disposition = 'held' then e.claim_token end,
       lease_expires_at = null,

@@ -1,8 +1,8 @@
--- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql
+-- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql, functions/internal/_replan_contact.sql
 -- Stores one checked contact: found by external_id, else by email, else by phone; an absent key keeps, null clears,
 -- tags replaces. The caller has checked the organization.
 -- Locks: where no external_id is given, an advisory lock on the address until the end of the transaction (two imports of
--- one person become one contact); then the contact's row. Errors: those of the constraints. A repeat changes nothing.
+-- one person become one contact); then the contact's row; where its time zone changed, its enrollments with skip locked. Errors: those of the constraints. A repeat changes nothing.
 create or replace function drip_core._store_contact(organization_id bigint, contact jsonb, source text, out contact_id bigint, out outcome text)
 returns record
 language plpgsql
@@ -18,6 +18,8 @@ declare
   v_phone constant text := nullif(drip_core._normalise_phone(v_new ->> 'phone'), '');
   v_email_hash constant bytea := drip_core._hash_address('email', v_email);
   v_phone_hash constant bytea := drip_core._hash_address('whatsapp_cloud', v_phone);
+  v_timezone constant text := nullif(btrim(v_new ->> 'timezone'), '');
+  v_old_timezone text;
 begin
   if v_external is null then
     perform pg_advisory_xact_lock(hashtextextended(encode(coalesce(v_email_hash, v_phone_hash), 'hex'), v_org));
@@ -59,6 +61,9 @@ begin
     outcome := 'created';
   end if;
 
+  if outcome is null and v_new ? 'timezone' then
+    select c.timezone into v_old_timezone from drip_core.contacts as c where c.organization_id = v_org and c.id = contact_id;
+  end if;
   update drip_core.contacts as c
   set
     email = case when v_new ? 'email' then v_email else c.email end,
@@ -68,7 +73,7 @@ begin
     first_name = case when v_new ? 'first_name' then nullif(btrim(v_new ->> 'first_name'), '') else c.first_name end,
     last_name = case when v_new ? 'last_name' then nullif(btrim(v_new ->> 'last_name'), '') else c.last_name end,
     company = case when v_new ? 'company' then nullif(btrim(v_new ->> 'company'), '') else c.company end,
-    timezone = case when v_new ? 'timezone' then nullif(btrim(v_new ->> 'timezone'), '') else c.timezone end,
+    timezone = case when v_new ? 'timezone' then v_timezone else c.timezone end,
     attributes = case
       when not v_new ? 'attributes' then c.attributes
       when v_new -> 'attributes' = 'null' then '{}'
@@ -76,6 +81,10 @@ begin
     end,
     updated_at = v_now
   where c.organization_id = v_org and c.id = contact_id;
+
+  if outcome is null and v_new ? 'timezone' and v_timezone is distinct from v_old_timezone then
+    perform drip_core._replan_contact(v_org, contact_id);
+  end if;
 
   if v_new ? 'tags' then
     delete from drip_core.contact_tags as t

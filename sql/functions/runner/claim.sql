@@ -1,10 +1,11 @@
 -- owner: drip_engine
--- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql
+-- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_put_off_closed.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql
 -- Claims up to batch_size due messages, ready to be sent, each under a lease and a fencing token.
 -- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
 -- visited lane gives its turn to its open queues one after the other; what some leave goes to lanes that may have more. What
--- became ineligible since it was enrolled ends here with its reason and is not returned.
--- Locks: lanes, then enrollments, then queues, each with skip locked: a claim waits for nobody. It may return nothing
+-- became ineligible since it was enrolled ends here with its reason and is not returned; what missed its window, or whose
+-- contact had its messages of the day or week, moves to the next instant at which it may go out.
+-- Locks: lanes, then enrollments, then queues, where contacts have a cap also these, each with skip locked: a claim waits for nobody. It may return nothing
 -- while a rival holds the lane; drip.next_due_at says whether to call again.
 -- Errors: PT404, PT422. A repeat claims the next messages.
 create or replace function drip.claim(
@@ -91,6 +92,9 @@ declare
   v_ok_values jsonb[];
   v_bad_ids bigint[];
   v_bad_reasons drip.reason[];
+  v_bad_untils timestamptz[];
+  v_closed_lanes bigint[];
+  v_closed_sequences bigint[];
   v_key record;
 begin
   if claim.batch_size is null or claim.batch_size not between 1 and 10000 then
@@ -330,9 +334,9 @@ begin
           v_l_gap := array_append(v_l_gap, v_lane.min_gap is not null);
           v_l_slot := array_append(v_l_slot, v_lane.next_slot_at);
 
-          if v_lane.min_gap is null and cardinality(v_ids) = v_share then
-            -- it may have more
-            v_hungry := true;
+          if cardinality(v_ids) > 0 and (cardinality(v_ids) = v_share or v_lane.min_gap is not null) then
+            -- it may have more; one with a gap gets another turn where its one message turns out ineligible
+            v_hungry := v_hungry or v_lane.min_gap is null;
             v_k_org := v_k_org || array_fill(v_org, array[cardinality(v_q_sequence)]);
             v_k_lane := v_k_lane || array_fill(v_lane.id, array[cardinality(v_q_sequence)]);
             v_k_sequence := v_k_sequence || v_q_sequence;
@@ -365,20 +369,66 @@ begin
           coalesce(array_agg(m.step_id) filter (where m.reason is null), '{}'),
           coalesce(array_agg(m.attempt + 1) filter (where m.reason is null), '{}'),
           coalesce(array_agg(m.merge_values) filter (where m.reason is null), '{}'),
-          array_agg(m.enrollment_id) filter (where m.reason is not null),
-          array_agg(m.reason) filter (where m.reason is not null)
-        into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons
+          coalesce(array_agg(m.enrollment_id) filter (where m.reason is not null), '{}'),
+          coalesce(array_agg(m.reason) filter (where m.reason is not null), '{}'),
+          coalesce(array_agg(m.wait_until) filter (where m.reason is not null), '{}'),
+          array_agg(distinct m.channel_account_id) filter (where m.reason = 'window_closed')
+        into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_closed_lanes
         from drip_core._check_messages(v_org, v_taken) as m;
-        if v_bad_ids is not null then
-          perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons);
+
+        -- the cap per contact: whose contact a rival holds waits a moment, so that no two claims count at the same time
+        if cardinality(v_ok_ids) > 0 and exists (
+          select from drip_core.organizations as o where o.id = v_org and (o.contact_cap_per_day is not null or o.contact_cap_per_week is not null)
+        ) then
+          with held as materialized (
+            select c.id
+            from drip_core.contacts as c
+            where c.organization_id = v_org and c.id = any (array(
+              select e.contact_id from drip_core.enrollments as e where e.organization_id = v_org and e.id = any (v_ok_ids)
+            ))
+            order by c.id
+            for no key update skip locked
+          )
+
+          select v_bad_ids || array_agg(e.id), v_bad_untils || array_agg(v_now + interval '1 second')
+          into v_bad_ids, v_bad_untils
+          from drip_core.enrollments as e
+          where e.organization_id = v_org and e.id = any (v_ok_ids) and e.contact_id not in (select h.id from held as h);
+          select v_bad_ids || array_agg(w.enrollment_id), v_bad_untils || array_agg(w.wait_until)
+          into v_bad_ids, v_bad_untils
+          from drip_core._cap_contacts(v_org, array(select i.id from unnest(v_ok_ids) as i (id) where i.id <> all (v_bad_ids))) as w;
+          v_bad_reasons := v_bad_reasons || array_fill('contact_cap'::drip.reason, array[cardinality(v_bad_ids) - cardinality(v_bad_reasons)]);
+          select
+            coalesce(array_agg(k.id), '{}'), coalesce(array_agg(k.lane), '{}'), coalesce(array_agg(k.step), '{}'),
+            coalesce(array_agg(k.attempt), '{}'), coalesce(array_agg(k.merge_values), '{}')
+          into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values
+          from unnest(v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values) as k (id, lane, step, attempt, merge_values)
+          where k.id <> all (v_bad_ids);
+        end if;
+
+        if cardinality(v_bad_ids) > 0 then
+          perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons, v_bad_untils);
           v_left := v_left + cardinality(v_bad_ids);
+          v_hungry := v_hungry or cardinality(array_remove(v_k_lane, null)) > 0;
+        end if;
+        if v_closed_lanes is not null then
+          -- as many again of the queues where a closed window was met
+          select array_agg(k.lane), array_agg(k.sequence_id)
+          into v_closed_lanes, v_closed_sequences
+          from (
+            select distinct e.channel_account_id as lane, e.sequence_id
+            from unnest(v_bad_ids, v_bad_reasons) as b (id, reason)
+            join drip_core.enrollments as e on e.organization_id = v_org and e.id = b.id
+            where b.reason = 'window_closed'
+          ) as k;
+          perform drip_core._put_off_closed(v_org, v_closed_lanes, v_closed_sequences, 10 * claim.batch_size);
         end if;
       end if;
 
       if cardinality(v_ok_ids) > 0 then
         v_token := nextval('drip_core.claim_tokens');
         update drip_core.enrollments as e
-        set claim_token = v_token, lease_expires_at = v_expires, handed_over_at = null, merge_values = u.merge_values
+        set claim_token = v_token, lease_expires_at = v_expires, handed_over_at = null, merge_values = u.merge_values, wait_reason = null
         from unnest(v_ok_ids, v_ok_values) as u (id, merge_values)
         where e.organization_id = v_org and e.id = u.id;
       end if;

@@ -1,8 +1,9 @@
 -- owner: drip_engine
--- requires: functions/internal/_expire_leases.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql
+-- requires: functions/internal/_expire_leases.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql
 -- Upkeep, in bounded pieces: queues that must be read from their beginning again (expired leases, regular probe), expired
 -- claims of enrollments that were paused or ended in flight, partitions made ahead, the purge that drip.apply_retention
--- asks for (not by a login that is bound to organizations: it is the installation's). Safe from several sessions at once.
+-- asks for (not by a login that is bound to organizations: it is the installation's), enrollments that must be planned anew
+-- because a time zone, a window or holidays changed. Safe from several sessions at once.
 -- Locks: lanes, then enrollments, then queues, each with skip locked; partitions under their own lock. A tick that drops
 -- an old month of events does nothing else: it needs events for itself, for milliseconds.
 -- Errors: none. A repeat goes on where the last one stopped.
@@ -26,6 +27,7 @@ declare
   v_released int := 0;
   v_held int := 0;
   v_partitions int;
+  v_replanned int;
   v_purged jsonb := '{}'::jsonb;
 begin
   if v_allowed is null and drip_core._replace_event_month(v_now) then
@@ -116,8 +118,10 @@ begin
     v_purged := drip_core._purge(v_now);
   end if;
   v_partitions := drip_core._ensure_event_partitions(v_now);
+  v_replanned := drip_core._continue_replans(v_allowed, 2000);
   return jsonb_build_object(
     'queues_probed', v_probed, 'leases_released', v_released, 'messages_held', v_held, 'partitions_made', v_partitions)
+    || case when v_replanned > 0 then jsonb_build_object('enrollments_replanned', v_replanned) else '{}' end
     || v_purged;
 end;
 $$;
@@ -125,4 +129,4 @@ $$;
 revoke all on function drip.tick() from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.tick() to drip_runner;
 comment on function drip.tick() is
-'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where drip.apply_retention asks for it also message_values_purged, late_results_purged, events_reduced, months_reduced.';
+'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned; where drip.apply_retention asks for it also message_values_purged, late_results_purged, events_reduced, months_reduced.';

@@ -1,5 +1,5 @@
 begin;
-select plan(59);
+select plan(84);
 select drip_test.organization('A');
 select drip_test.mailbox(drip_test.org(), 'sales-mailbox');
 select drip_test.phone_line(drip_test.org(), 'cloud', 'whatsapp_cloud');
@@ -9,7 +9,34 @@ select drip.apply_whatsapp_template(drip_test.org(), '{"name": "waiting", "compo
 -- what is laid over a good definition, or over its only step; the path and code that must be reported, and what the message says
 create temporary table bad (n int generated always as identity, change jsonb, step jsonb, path text, code text, says text) on commit drop;
 insert into bad (change, step, path, code, says) values
-('{"window": {"days": ["mon"], "start": "09:00", "end": "17:00"}}', null, 'window', 'not_supported', 'not supported yet'),
+('{"window": "always"}', null, 'window', 'invalid', 'a window is an object'),
+('{"window": {"days": ["mon", "funday"], "start": "09:00", "end": "17:00"}}', null, 'window.days[1]', 'invalid', '"funday" is not a weekday'),
+('{"window": {"days": [], "start": "09:00", "end": "17:00"}}', null, 'window.days', 'invalid', 'leave it out for every day'),
+('{"window": {"days": [8], "start": "09:00", "end": "17:00"}}', null, 'window.days[0]', 'invalid', '"8" is not a weekday'),
+('{"window": {"start": "09:00"}}', null, 'window.end', 'required', 'both start and end'),
+('{"window": {"start": "9 am", "end": "17:00"}}', null, 'window.start', 'invalid', 'is not a time of day'),
+('{"window": {"start": 540, "end": "17:00"}}', null, 'window.start', 'invalid', 'in quotes'),
+('{"window": {"start": "24:00", "end": "17:00"}}', null, 'window.start', 'invalid', 'is not a time of day'),
+('{"window": {"start": "09:00", "end": "25:00"}}', null, 'window.end', 'invalid', 'at most "24:00"'),
+('{"window": {"timezone": "UTC+3"}}', null, 'window.timezone', 'invalid', 'is not a zone name'),
+('{"window": {"timezone": "Europe/Berlln"}}', null, 'window.timezone', 'invalid', 'did you mean "Europe/Berlin"'),
+('{"window": {"holidays": "2026-12-25"}}', null, 'window.holidays', 'invalid', 'a list of dates'),
+('{"window": {"holidays": ["2026-12-25", "25.12.2026"]}}', null, 'window.holidays[1]', 'invalid', 'use YYYY-MM-DD'),
+('{"window": {"holidays": ["2026-02-30"]}}', null, 'window.holidays[0]', 'invalid', 'not in the calendar'),
+('{"window": {"begin": "09:00"}}', null, 'window.begin', 'unknown_key', 'is not a known key'),
+('{"window": []}', null, 'window', 'required', 'would never open'),
+('{"window": {"hours": [], "timezone": "contact"}}', null, 'window', 'required', 'would never open'),
+('{"window": {"hours": {}}}', null, 'window.hours', 'invalid', 'hours is a list'),
+('{"window": {"hours": [{"start": "09:00", "end": "12:00", "timezone": "UTC"}]}}', null, 'window.hours[0].timezone', 'unknown_key', 'is not a known key'),
+('{"window": {"hours": [{"start": "09:00", "end": "12:00"}, {"start": "13:00"}]}}', null, 'window.hours[1].end', 'required', 'both start and end'),
+('{"window": {"hours": [{"days": ["mon"]}], "start": "09:00"}}', null, 'window.start', 'unknown_key', 'is not a known key'),
+('{"window": [{"start": "09:00", "end": "12:00", "timezone": "UTC"}, {"start": "13:00", "end": "18:00"}]}', null, 'window', 'invalid', 'one time zone'),
+('{"window": [{"start": "09:00", "end": "12:00"}, 7]}', null, 'window[1]', 'invalid', 'an object with days, start and end'),
+('{"reentry": {"after": "3 business days"}}', null, 'reentry.after', 'invalid', 'which are for steps'),
+('{"retry": {"backoff": ["at 09:00"]}}', null, 'retry.backoff[0]', 'invalid', 'which are for steps'),
+(null, '{"delay": "2 dayz"}', 'steps[0].delay', 'invalid', 'try "2 days"'),
+(null, '{"delay": "next day at 25:00"}', 'steps[0].delay', 'invalid', 'no local time of day'),
+(null, '{"delay": "2 hours at 09:00"}', 'steps[0].delay', 'invalid', 'leave one of them out'),
 ('{"exit_on": {"deal_created": true}}', null, 'exit_on', 'not_supported', 'leave it out'),
 ('{"goal": {"deal_stages": ["won"]}}', null, 'goal', 'not_supported', 'leave it out'),
 ('{"enroll_on": [{"tag_added": "x"}]}', null, 'enroll_on', 'not_supported', 'leave it out'),
@@ -37,8 +64,6 @@ insert into bad (change, step, path, code, says) values
 (null, '{"key": "A B"}', 'steps[0].key', 'invalid', 'lower-case'),
 (null, '{"channel": "fax"}', 'steps[0].channel', 'invalid', 'email, whatsapp_cloud'),
 (null, '{"channel": "whatsapp_lite", "subject": null}', 'steps[0].channel', 'no_sender', 'no sender for the channel "whatsapp_lite"'),
-(null, '{"delay": "2 business days"}', 'steps[0].delay', 'not_supported', 'not supported yet'),
-(null, '{"delay": "next day at 09:00 local"}', 'steps[0].delay', 'not_supported', 'not supported yet'),
 (null, '{"delay": "a while"}', 'steps[0].delay', 'invalid', 'is not a delay'),
 (null, '{"delay": "-1 day"}', 'steps[0].delay', 'invalid', 'is not a delay'),
 (null, '{"delay": "9000 days"}', 'steps[0].delay', 'invalid', 'longer than ten years'),

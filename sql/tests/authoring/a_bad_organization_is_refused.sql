@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(20);
 select drip_test.organization('A');
 select matches(drip_test.error_of(format('select drip.create_organization(%s)', c.arguments)), c.expected, c.rule)
 from (
@@ -25,8 +25,12 @@ from (
   ('{"holidays": "2026-12-25"}', 'holidays', 'PT422: one date for a list'),
   ('{"holidays": ["2026-13-40"]}', 'holidays', 'PT422: a day that there is not'),
   ('{"tracking": true}', 'tracking', 'PT422: tracking is refused, not ignored'),
-  ('{"contact_cap": {"per_day": 1}}', 'contact_cap', 'PT422: contact_cap is refused, not ignored'),
-  ('{"default_window": {"start": "09:00"}}', 'default_window', 'PT422: default_window is refused, not ignored')
+  ('{"contact_cap": {"per_day": 0}}', 'contact_cap', 'PT422: a cap of nothing is no cap'),
+  ('{"contact_cap": {}}', 'contact_cap', 'PT422: an empty cap'),
+  ('{"contact_cap": {"per_month": 3}}', 'contact_cap', 'PT422: days and weeks only'),
+  ('{"contact_cap": 3}', 'contact_cap', 'PT422: an object'),
+  ('{"default_window": {"start": "09:00"}}', 'default_window', 'PT422: half a window'),
+  ('{"default_window": {"timezone": "UTC+3"}}', 'default_window.timezone', 'X4: an offset is no zone name')
 ) as c (settings, key, rule);
 select * from finish();
 rollback;

@@ -28,7 +28,7 @@ select set_eq(
     where c.relnamespace = 'drip_core'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
       and (c.relname = 'organizations' or exists (
         select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped))
-      and c.relname <> 'login_organizations'
+      and c.relname not in ('login_organizations', 'simulations')
   $$,
   'H2: every table with an organization has its policy, with using and with check'
 );
