@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, time
 from pathlib import Path
 
 import pytest
@@ -91,14 +92,32 @@ def test_a_problem_anywhere_leaves_everything_as_it_was(
     assert "senders[0].account" in result.output
 
 
-def test_a_window_is_refused_not_ignored(connection: Connection, tmp_path: Path) -> None:
+def test_times_and_dates_of_a_window_stay_as_written(
+    connection: Connection, tmp_path: Path
+) -> None:
     apply(connection, *FILES, create_organization=True)
     windowed = tmp_path / "w.yaml"
     windowed.write_text(
-        FILES[0].read_text("utf-8") + "\nwindow: {days: [mon], start: 09:00, end: 17:30}\n", "utf-8"
+        FILES[0].read_text("utf-8")
+        + "\nwindow: {days: [mon], start: 09:00, end: 17:30, holidays: [2026-12-25]}\n",
+        "utf-8",
+    )
+    assert apply(connection, windowed).problems == []
+    (row,) = connection.execute(
+        "select window_weekdays, window_starts, window_ends, window_holidays"
+        " from drip_core.sequence_versions where cardinality(window_weekdays) > 0"
+    ).fetchall()
+    assert list(row.values()) == [[2], [time(9)], [time(17, 30)], [date(2026, 12, 25)]]
+
+
+def test_a_window_that_cannot_be_is_refused(connection: Connection, tmp_path: Path) -> None:
+    apply(connection, *FILES, create_organization=True)
+    windowed = tmp_path / "w.yaml"
+    windowed.write_text(
+        FILES[0].read_text("utf-8") + "\nwindow: {days: [mon], start: 9am, end: 17:30}\n", "utf-8"
     )
     (problem,) = apply(connection, windowed).problems
-    assert (problem.path, problem.code) == ("window", "not_supported")
+    assert (problem.path, problem.code) == ("window.start", "invalid")
 
 
 def test_dry_run_checks_and_keeps_nothing(connection: Connection) -> None:
