@@ -131,6 +131,7 @@ OTHERS = {
     "resume_enrollment": "resume_enrollments",
     "resume_lane": "pause_lane",
     "update_organization": "the organization only",
+    "simulate": "writes copies that nobody else can see",
     "why": "reads",
 }
 

@@ -270,7 +270,7 @@ DELAYS = {
             holidays=tuple(date(y, m, 13) for y in range(2026, 2036) for m in range(1, 13)),
             delay=Delay(business_days=2_000),
         ),
-        utc("2034-01-02T12:00"),
+        utc("2033-12-06T12:00"),
     ),
     "holidays are no business days and weekends count once": (
         Case(

@@ -1,3 +1,4 @@
+-- requires: functions/internal/_simulated_organization.sql
 -- Keeps the lifecycle of enrollments: an enrollment starts active, changes its status only as status_transitions says,
 -- and every change writes its event in the same statement. Statement triggers with transition tables: the price of a
 -- batch, not of a row. A message in flight whose enrollment leaves the due index is noted in detached_claims, so that
@@ -10,6 +11,10 @@ as $$
 declare
   v_bad text;
 begin
+  -- the copies of drip.simulate have begun long ago
+  if drip_core._simulated_organization() is not null then
+    return null;
+  end if;
   select format('enrollment %s starts as %s', n.id, n.status) into v_bad from new_rows as n where n.status <> 'active' limit 1;
   if v_bad is not null then
     raise exception 'an enrollment starts as active'

@@ -1,5 +1,7 @@
 -- owner: drip_engine
+-- requires: functions/internal/_simulated_organization.sql
 -- The organizations a runner may work for: those its login is bound to, narrowed to the one it asks for; null for all.
+-- Inside a simulation: its shadow organization and no other.
 -- Locks: none. Errors: PT404. Harmless to repeat.
 create or replace function drip_core._allowed_organizations(organization_id bigint)
 returns bigint[]
@@ -9,7 +11,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_allowed bigint[];
+  v_shadow constant bigint := drip_core._simulated_organization();
 begin
+  if v_shadow is not null then
+    return array[v_shadow];
+  end if;
   select array_agg(lo.organization_id)
   into v_allowed
   from drip_core.login_organizations as lo

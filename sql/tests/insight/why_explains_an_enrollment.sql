@@ -16,7 +16,8 @@ $$;
 
 select is(
   array(select w.rule from drip.why(drip_test.org(), drip_test.enrollment('c1')) as w),
-  array['status', 'step', 'claim', 'sequence', 'lane', 'daily_limit', 'pacing', 'eligibility', 'window', 'contact_cap', 'next'], 'the first row is status, the last one next'
+  array['status', 'step', 'claim', 'sequence', 'lane', 'daily_limit', 'pacing', 'eligibility', 'window', 'contact_cap', 'next'],
+  'the first row is status, the last one next'
 );
 select is((
   select w.verdict from drip.why(drip_test.org(), drip_test.enrollment('c1')) as w

@@ -11,7 +11,7 @@ from unnest(array[
     'add_member', 'apply_channel_account', 'apply_sequence', 'apply_whatsapp_template', 'enroll', 'enroll_deals', 'enroll_many',
     'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_channel_accounts', 'list_contacts', 'list_enrollments',
     'list_sequences', 'migrate_enrollments', 'pause_enrollment', 'pause_enrollments', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
-    'resume_enrollment', 'resume_enrollments', 'retry_failed', 'set_sequence_status', 'update_organization', 'upsert_contact',
+    'resume_enrollment', 'resume_enrollments', 'retry_failed', 'set_sequence_status', 'simulate', 'update_organization', 'upsert_contact',
     'upsert_contacts', 'upsert_deal', 'validate_sequence', 'why'
   ]) as f (name);
 insert into decisions
@@ -32,6 +32,7 @@ insert into decisions values
 create temporary table internal_decisions (name text primary key, roles text[] not null) on commit drop;
 insert into internal_decisions values
 ('now', array['drip_analyst']),
+('_simulated_now', array['drip_analyst']),
 ('current_organization', array['drip_analyst']),
 ('current_profile', '{}'),
 ('_effective_limit', array['drip_analyst']),

@@ -25,7 +25,17 @@ create temporary table closed_tables (name text primary key) on commit drop;
 insert into closed_tables
 select unnest(array[
   'contacts', 'contact_tags', 'consent_ledger', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
-  'migration_state', 'migrations', 'profiles', 'queues', 'reasons', 'reduced_events', 'replans', 'retention', 'secret_keys', 'simulations', 'status_transitions',
+  'migration_state',
+  'migrations',
+  'profiles',
+  'queues',
+  'reasons',
+  'reduced_events',
+  'replans',
+  'retention',
+  'secret_keys',
+  'simulations',
+  'status_transitions',
   'suppressions', 'timezones',
   'version_senders', 'wakeups', 'whatsapp_templates'
 ]);

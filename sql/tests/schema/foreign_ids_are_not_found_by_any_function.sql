@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 34 + 20);
+select plan(3 + 35 + 21);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -47,6 +47,7 @@ insert into calls values
 ('resume_lane', $$drip.resume_lane(%1$s, %5$s)$$),
 ('retry_failed', $$drip.retry_failed(%1$s, array[%4$s])$$),
 ('set_sequence_status', $$drip.set_sequence_status(%1$s, 'seq-b', 'paused')$$),
+('simulate', $$drip.simulate(%1$s, 'seq-b')$$),
 ('update_organization', $$drip.update_organization(%1$s, '{"postal_address": "x"}')$$),
 ('upsert_contact', $$drip.upsert_contact(%1$s, '{"external_id": "ann-b", "first_name": "Eve"}')$$),
 ('upsert_contacts', $$drip.upsert_contacts(%1$s, '[]')$$),
@@ -82,7 +83,7 @@ from calls as c
 where c.name in (
     'enroll', 'enroll_deals', 'enroll_many', 'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_enrollments',
     'migrate_enrollments', 'pause_enrollment', 'pause_lane', 'remove_enrollment', 'replace_sender', 'resolve_unknown', 'resume_enrollment', 'resume_lane',
-    'set_sequence_status', 'upsert_deal', 'why'
+    'set_sequence_status', 'simulate', 'upsert_deal', 'why'
   )
 order by c.name;
 select is(
