@@ -53,7 +53,7 @@ def test_C2_M6_thirty_days_go_by_and_both_logs_agree_message_by_message(
     assert "nothing waits any more" in done.stdout
     assert "120 of 120" in done.stdout
     findings = [line for line in done.stdout.splitlines() if line.startswith(("yes", "NO"))]
-    assert len(findings) == 12
+    assert len(findings) == 15
     connection = connect(database.with_database(demo_server, NAME))
     row = connection.execute(
         "select o.enrolled, o.completed, o.bounced, o.messages_sent, o.messages_failed"

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
-from pgdrip.demo.check import Delivery, Sender, check_limits, per_sender_and_day
+from pgdrip.demo.check import (
+    Delivery,
+    OfficeHours,
+    Sender,
+    check_hours,
+    check_limits,
+    check_rotation,
+    per_sender_and_day,
+)
 from pgdrip.demo.clock import VirtualClock
 from pgdrip.demo.demo import SLOW_DOMAIN, check, find_examples, mailboxes
 from pgdrip.demo.evidence import DatabaseSide, Failure, ServerSide
@@ -118,3 +126,42 @@ def test_the_contacts_of_the_example_are_what_their_program_writes(tmp_path: Pat
     written = tmp_path / "contacts.csv"
     make_contacts.main([str(written)])
     assert written.read_bytes() == (find_examples() / "contacts.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("at", "recipient", "inside"),
+    [
+        (datetime(2026, 1, 5, 8, tzinfo=UTC), "ann@example.org", True),
+        (datetime(2026, 1, 5, 16, 30, tzinfo=UTC), "ann@example.org", False),
+        (datetime(2026, 1, 5, 16, 30, tzinfo=UTC), "york@example.org", True),
+        (datetime(2026, 1, 5, 13, 59, tzinfo=UTC), "york@example.org", False),
+        (datetime(2026, 1, 10, 12, tzinfo=UTC), "ann@example.org", False),
+        (datetime(2026, 1, 6, 12, tzinfo=UTC), "ann@example.org", False),
+    ],
+)
+def test_X5_a_message_outside_the_window_of_its_recipient_is_noticed(
+    at: datetime, recipient: str, inside: bool
+) -> None:
+    hours = OfficeHours(
+        weekdays=frozenset({1, 2, 3, 4, 5}),
+        start=time(9),
+        end=time(17, 30),
+        holidays=frozenset({date(2026, 1, 6)}),
+        timezones={"york@example.org": "America/New_York", "ann@example.org": ""},
+        default_timezone="Europe/Berlin",
+    )
+    finding = check_hours([Delivery("<1@x>", "box@mail.example", recipient, at)], hours)
+    assert finding.holds is inside
+
+
+def test_a_second_sender_and_wrong_shares_are_noticed() -> None:
+    weights = {"a@mail.example": 2, "b@mail.example": 1}
+    fair = [
+        Delivery(f"<{n}@x>", sender, f"c{n}@example.org", NOON)
+        for n, sender in enumerate([*weights, "a@mail.example"] * 10)
+    ]
+    assert all(finding.holds for finding in check_rotation(fair, weights))
+    changed = replace(fair[1], sender="a@mail.example")
+    assert [f.holds for f in check_rotation([*fair, changed], weights)] == [False, True]
+    unfair = [replace(each, sender="a@mail.example") for each in fair]
+    assert [f.holds for f in check_rotation(unfair, weights)] == [True, False]

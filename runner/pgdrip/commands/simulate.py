@@ -49,7 +49,8 @@ def _tagged(connection: Connection, organization_id: int, tag: str) -> list[int]
     found: list[int] = []
     while True:
         page = connection.execute(
-            'select contact_id from drip.list_contacts(%s, tag => %s, after => %s, "limit" => 1000)',
+            "select contact_id from drip.list_contacts(%s, tag => %s, after => %s,"
+            ' "limit" => 1000)',
             (organization_id, tag, found[-1] if found else None),
         ).fetchall()
         if not page:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 
@@ -44,6 +44,32 @@ class Sender:
         if self.ramp_start is not None:
             limits.append(self.ramp_start + (self.ramp_increment or 0) * (day - first_day).days)
         return min(limits, default=None)
+
+
+@dataclass(frozen=True)
+class OfficeHours:
+    """The sending window of the example, by the clock on the wall of each recipient."""
+
+    weekdays: frozenset[int]
+    start: time
+    end: time
+    holidays: frozenset[date]
+    timezones: Mapping[str, str]
+    default_timezone: str
+
+    def shown_at(self, delivery: Delivery) -> datetime:
+        """What the recipient's clock showed."""
+        zone = self.timezones.get(delivery.recipient) or self.default_timezone
+        return delivery.at.astimezone(ZoneInfo(zone))
+
+    def contain(self, delivery: Delivery) -> bool:
+        """Whether the message arrived while the window was open."""
+        shown = self.shown_at(delivery)
+        return (
+            shown.isoweekday() in self.weekdays
+            and shown.date() not in self.holidays
+            and self.start <= shown.time() < self.end
+        )
 
 
 @dataclass(frozen=True)
@@ -124,4 +150,47 @@ def check_limits(counts: Mapping[str, Counter[date]], senders: Sequence[Sender])
             full_days += sent == limit
     return Finding(
         f"no sender exceeded its daily limit (used up on {full_days} days, never passed)", problems
+    )
+
+
+def check_hours(deliveries: Sequence[Delivery], hours: OfficeHours) -> Finding:
+    """Nobody was written to outside the window, by the server's log and the recipient's clock."""
+    zones = {hours.timezones.get(each.recipient) or hours.default_timezone for each in deliveries}
+    return Finding(
+        f"every message arrived in the sending window of its recipient, in {len(zones)} time zones",
+        [
+            f"{each.recipient} got {each.message_id} at {hours.shown_at(each):%A %d %B %H:%M %Z}"
+            for each in deliveries
+            if not hours.contain(each)
+        ],
+    )
+
+
+def check_rotation(
+    deliveries: Iterable[Delivery], weights: Mapping[str, int], tolerance: float = 0.06
+) -> Iterable[Finding]:
+    """Each recipient has one sender; senders have recipients by their weights (by address)."""
+    senders: defaultdict[str, set[str]] = defaultdict(set)
+    for delivery in deliveries:
+        senders[delivery.recipient].add(delivery.sender)
+    yield Finding(
+        f"each of the {len(senders):,} recipients heard from one sender only",
+        [
+            f"{recipient} heard from {', '.join(sorted(each))}"
+            for recipient, each in senders.items()
+            if len(each) > 1
+        ],
+    )
+    recipients = Counter(sender for each in senders.values() for sender in each)
+    total, whole = recipients.total(), sum(weights.values())
+    yield Finding(
+        "the senders share the recipients by their weights ("
+        + ", ".join(f"{recipients[sender]:,}" for sender in weights)
+        + ")",
+        [
+            f"{sender} has {recipients[sender]:,} of {total:,} recipients, its weight is"
+            f" {weight} of {whole}"
+            for sender, weight in weights.items()
+            if abs(recipients[sender] / max(total, 1) - weight / whole) > tolerance
+        ],
     )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as dt_time
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ from pgdrip.demo import database
 from pgdrip.demo.campaign import Run, run_campaign
 from pgdrip.demo.check import (
     Finding,
+    OfficeHours,
+    check_hours,
     check_limits,
+    check_rotation,
     compare_deliveries,
     compare_sets,
     per_sender_and_day,
@@ -48,11 +52,11 @@ from pgdrip.log import configure_logging
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 """A Monday."""
 OUTAGE = Outage(
-    start=datetime(2026, 1, 14, 22, 30, tzinfo=UTC),
-    end=datetime(2026, 1, 15, 0, 45, tzinfo=UTC),
+    start=datetime(2026, 1, 14, 7, 30, tzinfo=UTC),
+    end=datetime(2026, 1, 14, 9, 45, tzinfo=UTC),
     mode="421",
 )
-"""Night in Europe: just when the first sender's new day begins."""
+"""Just when the offices of Europe open."""
 SLOW_DOMAIN = "slowpost.example"
 FORMER_PREFIX = "former."
 SEQUENCE = "welcome"
@@ -87,7 +91,11 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
     out.print(f"Ran to {result.ended_at:%A %d %B %Y} on the virtual clock: {left}.")
     print_summary(result, database_side, server_side)
     print_days(database_side)
-    findings = [*check(database_side, server_side), check_report(database_side, overview)]
+    findings = [
+        *check(database_side, server_side),
+        *check_times_and_senders(examples, server_side, result),
+        check_report(database_side, overview),
+    ]
     holds = print_findings(findings)
     print_next(url, embedded_server=database_url is None, folder=folder)
     out.print(f"The demo took {time.monotonic() - began:.0f} seconds.")
@@ -243,6 +251,39 @@ def check(database_side: DatabaseSide, server_side: ServerSide) -> Iterable[Find
         [f"{database_side.held} are held"] if database_side.held else [],
     )
     yield Finding("the database finds no violation of its invariants", database_side.violations)
+
+
+def check_times_and_senders(
+    examples: Path, server_side: ServerSide, result: Run
+) -> Iterable[Finding]:
+    """What the example files ask for, beside the server's log alone: the window, the senders."""
+    (organization,) = read_documents([examples / "organization.yaml"])
+    (sequence,) = read_documents([examples / "welcome.yaml"])
+    accounts = read_documents([examples / "senders.yaml"])
+    with (examples / "contacts.csv").open(encoding="utf-8", newline="") as stream:
+        timezones = {row["email"].lower(): row["timezone"] for row in csv.DictReader(stream)}
+    window = sequence.body["window"]
+    names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    yield check_hours(
+        server_side.deliveries,
+        OfficeHours(
+            weekdays=frozenset(names.index(day) + 1 for day in window["days"]),
+            start=dt_time.fromisoformat(window["start"]),
+            end=dt_time.fromisoformat(window["end"]),
+            holidays=frozenset(date.fromisoformat(day) for day in window["holidays"]),
+            timezones=timezones,
+            default_timezone=organization.body["timezone"],
+        ),
+    )
+    addresses = {account.body["key"]: account.body["address"] for account in accounts}
+    kept, shares = check_rotation(
+        server_side.deliveries,
+        {addresses[each["account"]]: each["weight"] for each in sequence.body["senders"]},
+    )
+    yield kept
+    # before the end, a sender that is being warmed up has not reached its share
+    if result.finished:
+        yield shares
 
 
 def check_report(database_side: DatabaseSide, overview: Sequence[Row]) -> Finding:
