@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import tick
+from benchmarks import planning, tick
 
 if __name__ == "__main__":
+    planning.main()
     tick.main()
