@@ -203,6 +203,26 @@ REGRESSIONS = {
         Case(utc("2026-12-24T23:00"), "America/New_York", (OFFICE,), (date(2026, 12, 25),)),
         utc("2026-12-28T14:00"),
     ),
+    "behind half a year of holidays": (
+        Case(
+            utc("2026-01-01T12:00"),
+            "UTC",
+            (OFFICE,),
+            tuple(date(2026, 1, 1) + n * DAY for n in range(180)),
+        ),
+        utc("2026-06-30T09:00"),
+    ),
+    "Nuuk moves a start behind midnight, and the next day opens before": (
+        Case(
+            utc("2024-03-30T20:00"),
+            "America/Nuuk",
+            (
+                Window(frozenset({6}), time(23, 30), time(6)),
+                Window(SUNDAY, time(0, 10), time(6)),
+            ),
+        ),
+        utc("2024-03-31T01:10"),
+    ),
     "the end is exclusive": (
         Case(utc("2026-05-01T21:00"), "America/New_York", (OFFICE,)),
         utc("2026-05-04T13:00"),

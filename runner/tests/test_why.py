@@ -184,8 +184,8 @@ class World:
             found.setdefault(row["id"], {})[row["rule"]] = (row["verdict"], row["detail"] or "")
         return found
 
-    def happenings(self) -> dict[int, tuple[datetime, str]]:
-        """The first thing that happens to each enrollment, and when."""
+    def happenings(self, steps: dict[int, str]) -> dict[int, tuple[datetime, str]]:
+        """The first thing that happens to each enrollment in its present step, and when."""
         engine, first = self.engine, {}
         now = ASKED
         while now <= HORIZON:
@@ -201,12 +201,15 @@ class World:
                 break
             now = max(following, now)
         for row in engine.rows(
-            "select enrollment_id, type::text, occurred_at from drip_core.events"
-            " where occurred_at >= %s and type in ('skipped', 'failed', 'exited', 'bounced',"
-            " 'unsubscribed') order by id",
+            "select v.enrollment_id, v.type::text, v.occurred_at, s.key"
+            " from drip_core.events as v join drip_core.steps as s on s.id = v.step_id"
+            " where v.occurred_at >= %s and v.type in ('skipped', 'failed', 'exited', 'bounced',"
+            " 'unsubscribed') order by v.id",
             ASKED,
         ):
             known = first.get(row["enrollment_id"])
+            if row["key"] != steps.get(row["enrollment_id"]):
+                continue
             if known is None or row["occurred_at"] <= known[0]:
                 first[row["enrollment_id"]] = (row["occurred_at"], row["type"])
         return first
@@ -224,7 +227,8 @@ def predicts(engine: Engine, seed: int, enrollments: int) -> None:
     predicted = world.predictions()
     # what was removed a moment ago has its event at that very moment
     ended = {id for id, why in predicted.items() if why["status"][0] not in ("active", "paused")}
-    happened = {id: what for id, what in world.happenings().items() if id not in ended}
+    steps = {id: why["step"][0] for id, why in predicted.items() if "step" in why}
+    happened = {id: what for id, what in world.happenings(steps).items() if id not in ended}
     classes: Counter[str] = Counter()
     wrong = []
     for id, why in predicted.items():

@@ -31,7 +31,7 @@ declare
   v_day_end timestamptz;
   v_claims drip_core.provider_result[];
   v_rounds int;
-  v_result jsonb := '[]';
+  v_result jsonb := '[]'::jsonb;
 begin
   perform drip_core._require_organization(v_org);
   if simulate.days is null or simulate.days not between 1 and 366 then

@@ -16,8 +16,10 @@ declare
   v_sequence constant bigint := _copy_campaign.sequence_id;
   v_sequences bigint[];
   v_contacts bigint[];
+  v_enrollments bigint[];
+  v_suppressions bigint[];
   v_columns text;
-  v_table text;
+  v_table regclass;
 begin
   select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
   into v_columns
@@ -27,8 +29,9 @@ begin
     'insert into drip_core.organizations (id, %1$s) overriding system value select $2, %1$s from drip_core.organizations as o where o.id = $1', v_columns
   ) using v_org, v_shadow;
   foreach v_table in array array[
-    'channel_accounts', 'lanes', 'whatsapp_templates', 'sequences', 'sequence_versions', 'steps', 'version_senders', 'queues'
-  ] loop
+    'drip_core.channel_accounts', 'drip_core.lanes', 'drip_core.whatsapp_templates', 'drip_core.sequences', 'drip_core.sequence_versions',
+    'drip_core.steps', 'drip_core.version_senders', 'drip_core.queues'
+  ]::regclass[] loop
     perform drip_core._copy_rows(v_table, v_org, v_shadow);
   end loop;
   update drip_core.sequences as s set status = 'active' where s.organization_id = v_shadow and s.id = v_sequence;
@@ -61,18 +64,26 @@ begin
     union
     select c.id from drip_core.contacts as c where c.organization_id = v_org and c.id = any (_copy_campaign.contact_ids)
   );
-  perform drip_core._copy_rows('contacts', v_org, v_shadow, 'c.id = any ($3)', v_contacts);
-  foreach v_table in array array['deals', 'consent_ledger', 'enrollments'] loop
-    perform drip_core._copy_rows(v_table, v_org, v_shadow, 'exists (
-      select from drip_core.contacts as k where k.organization_id = $2 and k.id = c.contact_id)');
+  perform drip_core._copy_rows('drip_core.contacts', v_org, v_shadow, 'id', v_contacts);
+  foreach v_table in array array['drip_core.deals', 'drip_core.consent_ledger', 'drip_core.enrollments']::regclass[] loop
+    perform drip_core._copy_rows(v_table, v_org, v_shadow, 'contact_id', v_contacts);
   end loop;
-  foreach v_table in array array['messages', 'held_messages'] loop
-    perform drip_core._copy_rows(v_table, v_org, v_shadow, 'exists (
-      select from drip_core.enrollments as k where k.organization_id = $2 and k.id = c.enrollment_id)');
+  v_enrollments := array(select e.id from drip_core.enrollments as e where e.organization_id = v_shadow);
+  foreach v_table in array array['drip_core.messages', 'drip_core.held_messages']::regclass[] loop
+    perform drip_core._copy_rows(v_table, v_org, v_shadow, 'enrollment_id', v_enrollments);
   end loop;
-  perform drip_core._copy_rows('suppressions', v_org, v_shadow, 'exists (
-    select from drip_core.contacts as k where k.organization_id = $2 and k.email_hash = c.address_hash) or exists (
-    select from drip_core.contacts as k where k.organization_id = $2 and k.phone_hash = c.address_hash)');
+  v_suppressions := array(
+    select sp.id
+    from drip_core.suppressions as sp
+    join drip_core.contacts as c on c.organization_id = v_shadow and c.email_hash = sp.address_hash
+    where sp.organization_id = v_org
+    union
+    select sp.id
+    from drip_core.suppressions as sp
+    join drip_core.contacts as c on c.organization_id = v_shadow and c.phone_hash = sp.address_hash
+    where sp.organization_id = v_org
+  );
+  perform drip_core._copy_rows('drip_core.suppressions', v_org, v_shadow, 'id', v_suppressions);
 end;
 $$;
 

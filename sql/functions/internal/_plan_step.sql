@@ -13,17 +13,13 @@ language sql
 stable
 parallel safe
 return case
+  when delay_business_days = 0 and delay_at is null and cardinality(weekdays) = 0 and delay_days = 0
+    then start_at + delay_elapsed
   when delay_business_days = 0 and delay_at is null and cardinality(weekdays) = 0
-    then case
-        when delay_days = 0 then start_at
-        else ((start_at at time zone timezone) + make_interval(days => delay_days)) at time zone timezone
-      end + delay_elapsed
+    then ((start_at at time zone timezone) + make_interval(days => delay_days)) at time zone timezone + delay_elapsed
   -- a step that is not there is not due
   when delay_days is not null
-    then
-      drip_core._plan_local(
-        start_at, delay_elapsed, delay_days, delay_business_days, delay_at, timezone, weekdays, starts, ends, holidays
-      )
+    then drip_core._plan_local(start_at, delay_elapsed, delay_days, delay_business_days, delay_at, timezone, weekdays, starts, ends, holidays)
 end;
 
 revoke all on function drip_core._plan_step(timestamptz, interval, int, int, time, text, int[], time[], time[], date[])
