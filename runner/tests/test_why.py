@@ -174,6 +174,9 @@ class World:
             self.call("pause_lane", lane["id"], "test")
         holidays = self.draw.choice([[], ["2026-03-06"]])
         self.call("update_organization", Jsonb({"holidays": holidays}))
+        # beyond the first thousand the tick plans anew
+        while engine.value("select count(*) from drip_core.replans"):
+            engine.rows("select drip.tick()")
 
     def predictions(self) -> dict[int, dict[str, tuple[str, str]]]:
         found: dict[int, dict[str, tuple[str, str]]] = {}
