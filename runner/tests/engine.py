@@ -93,8 +93,9 @@ class Engine:
         rows = self.rows(
             "insert into drip_core.contacts"
             " (organization_id, external_id, email, email_hash, first_name)"
-            " select %s, %s || g, %s || g || '@example.net', sha256(convert_to(%s || g, 'UTF8')),"
-            " 'Name ' || g from generate_series(1, %s) as g returning id",
+            " select %s, %s || g, %s || g || '@example.net',"
+            " drip_core._hash_address('email', %s || g || '@example.net'), 'Name ' || g"
+            " from generate_series(1, %s) as g returning id",
             *(self.organization_id, prefix, prefix, prefix, count),
         )
         return sorted(row["id"] for row in rows)

@@ -113,6 +113,23 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
         'select drip.upsert_deal({org}, \'{{"external_id": "d2", "stage": "won"}}\')',
         {"deal"},
     ),
+    "unsubscribe": ("select drip.unsubscribe({link})", {"contact", "enrollment"}),
+    "suppress": (
+        "select drip.suppress({org}, 'email', {address}, 'unsubscribed')",
+        {"contact", "enrollment"},
+    ),
+    "suppress_many": (
+        "select count(*) from drip.suppress_many({org}, {suppressions})",
+        {"contact", "enrollment"},
+    ),
+    "reconsent": (
+        "select drip.reconsent({org}, {contact}, 'email', '{{\"source\": \"form\"}}')",
+        {"contact"},
+    ),
+    "erase_contact": (
+        "select drip.erase_contact({org}, {contact})",
+        {"contact", "deal", "enrollment"},
+    ),
 }
 
 
@@ -126,12 +143,14 @@ OTHERS = {
     "enroll": "enroll_many",
     "enroll_deals": "enroll_many",
     "enroll_tagged": "enroll_many",
+    "export_contact": "reads",
     "pause_enrollment": "pause_enrollments",
     "remove_enrollment": "remove_enrollments",
     "resume_enrollment": "resume_enrollments",
     "resume_lane": "pause_lane",
     "update_organization": "the organization only",
     "simulate": "writes copies that nobody else can see",
+    "unsubscribe_info": "reads",
     "why": "reads",
 }
 
@@ -207,6 +226,10 @@ class World:
             "senders": [{"account": "b"}, {"account": "a"}],
             "steps": TWO_STEPS[:1],
         }
+        query = "select email from drip_core.contacts order by id desc"
+        emails = [row["email"] for row in engine.rows(query)][2:]
+        link = "select drip.get_message(%s, %s, 's1') ->> 'link_token'"
+        sent = claims[1]["enrollment_id"]
         held = engine.rows("select * from drip_report.unknown_outcomes")[0]
         opt_outs = [
             {"external_id": f"c{number}", "consent": {"email": "opted_out"}}
@@ -223,6 +246,10 @@ class World:
             "definition": _json({**definition, "key": "one"}),
             "archived_definition": _json({**definition, "status": "archived"}),
             "lane": "(select min(channel_account_id) from drip_core.lanes)",
+            "contact": str(contacts[1]),
+            "address": f"'{emails[0]}'",
+            "suppressions": _json([{"channel": "email", "address": email} for email in emails]),
+            "link": f"'{engine.value(link, engine.organization_id, sent)}'",
             "opt_out": _json(opt_outs[2]),
             "opt_outs": _json(opt_outs),
         }

@@ -69,8 +69,14 @@ begin
   )
   select
     n.organization_id, n.status_changed_at, n.status_changed_at, t.event_type, n.status_reason, n.id, n.contact_id, n.sequence_id,
-    n.version, coalesce(n.step_id, o.step_id), coalesce(n.channel_account_id, o.channel_account_id), v_profile,
-    case when n.status_note is not null then jsonb_build_object('note', n.status_note) end
+    n.version,
+    -- of an unsubscribe: the step of the message that it answers
+    coalesce(case when n.status_cause ->> 'enrollment_id' = n.id::text then (n.status_cause ->> 'step_id')::bigint end, n.step_id, o.step_id),
+    coalesce(n.channel_account_id, o.channel_account_id), v_profile,
+    case
+      when n.status_note is not null or n.status_cause is not null
+        then coalesce(n.status_cause, '{}') || jsonb_strip_nulls(jsonb_build_object('note', n.status_note))
+    end
   from new_rows as n
   join old_rows as o on o.organization_id = n.organization_id and o.id = n.id
   join drip_core.status_transitions as t on t.from_status = o.status and t.to_status = n.status

@@ -79,7 +79,8 @@ left join lateral (
   from drip_core.events as v
   where v.organization_id = e.organization_id and v.enrollment_id = e.id
     and (v.type = 'enrolled' or v.type in (select t.event_type from drip_core.status_transitions as t))
-    and not (v.type = 'bounced' and v.channel is not null)
+    -- of these two, one with a channel is about a message
+    and not (v.type in ('bounced', 'unsubscribed') and v.channel is not null)
   order by v.id desc
   limit 1
 ) as last on true

@@ -47,7 +47,8 @@ begin
   if _record_consent.state = 'opted_out' then
     -- enrollments before suppressions, as a settlement locks them
     perform drip_core._end_enrollments(
-      _record_consent.organization_id, _record_consent.contact_id, _record_consent.channel, 'opted_out');
+      _record_consent.organization_id, array[_record_consent.contact_id], _record_consent.channel, 'opted_out',
+      jsonb_build_object('source', _record_consent.source));
     perform drip_core._suppress_contact(
       _record_consent.organization_id, _record_consent.contact_id, _record_consent.channel, 'opted_out',
       jsonb_build_object('source', _record_consent.source));

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql
 -- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
 -- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
 -- and step; both settle message, event and capacity all the same.
@@ -58,9 +58,11 @@ begin
 
   with settled as materialized (
     select
-      r.ordinal, e.id as enrollment_id, r.claim_token, r.outcome, r.provider_message_id,
+      r.ordinal, e.id as enrollment_id, r.claim_token, r.outcome,
+      -- of an erased person nothing is written down again
+      case when y.is_erased then drip_core._blind_id(r.provider_message_id) else r.provider_message_id end as provider_message_id,
       greatest(least(coalesce(r.occurred_at, v_now), v_now), e.enrolled_at) as occurred_at,
-      r.error_code, r.error_message, r.retry_at, h.enrollment_id is not null as was_held,
+      r.error_code, case when not y.is_erased then r.error_message end as error_message, r.retry_at, h.enrollment_id is not null as was_held,
       e.contact_id, e.sequence_id, e.version, s.id as step_id, s.channel, e.channel_account_id, k.day as lane_day,
       (e.attempt + 1)::smallint as attempts,
       coalesce(e.merge_values, h.merge_values) as merge_values,
@@ -115,6 +117,7 @@ begin
     left join drip_core.steps as n
       on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
     cross join lateral (select e.status in ('active', 'paused') as is_open) as o
+    cross join lateral (select not coalesce(e.merge_values, h.merge_values) ? 'to' as is_erased) as y
     cross join lateral (
       select case
         when r.outcome = 'sent' then 'sent'
@@ -251,8 +254,13 @@ begin
     insert into drip_core.late_results (
       organization_id, enrollment_id, claim_token, outcome, provider_message_id, error_code, error_message, occurred_at, recorded_at
     )
-    select v_org, r.enrollment_id, r.claim_token, r.outcome, r.provider_message_id, r.error_code, r.error_message, r.occurred_at, v_now
+    select
+      v_org, r.enrollment_id, r.claim_token, r.outcome,
+      case when c.erased_at is null then r.provider_message_id else drip_core._blind_id(r.provider_message_id) end, r.error_code,
+      case when c.erased_at is null then r.error_message end, r.occurred_at, v_now
     from unnest(_settle_messages.results) as r
+    join drip_core.enrollments as e on e.organization_id = v_org and e.id = r.enrollment_id
+    join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     where not exists (select from unnest(v_answers) as w where w.ordinal = r.ordinal)
       and r.enrollment_id = any (v_locked);
   end if;

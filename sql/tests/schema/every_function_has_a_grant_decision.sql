@@ -9,9 +9,25 @@ select
   array['drip_app']
 from unnest(array[
     'add_member', 'apply_channel_account', 'apply_sequence', 'apply_whatsapp_template', 'enroll', 'enroll_deals', 'enroll_many',
-    'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_channel_accounts', 'list_contacts', 'list_enrollments',
-    'list_sequences', 'migrate_enrollments', 'pause_enrollment', 'pause_enrollments', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
-    'resume_enrollment', 'resume_enrollments', 'retry_failed', 'set_sequence_status', 'simulate', 'update_organization', 'upsert_contact',
+    'enroll_tagged',
+    'enrollment_history',
+    'erase_contact',
+    'export_contact',
+    'get_message',
+    'get_sequence',
+    'list_channel_accounts',
+    'list_contacts',
+    'list_enrollments',
+    'list_sequences', 'migrate_enrollments', 'pause_enrollment', 'pause_enrollments', 'reconsent', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
+    'resume_enrollment',
+    'resume_enrollments',
+    'retry_failed',
+    'set_sequence_status',
+    'simulate',
+    'suppress',
+    'suppress_many',
+    'update_organization',
+    'upsert_contact',
     'upsert_contacts', 'upsert_deal', 'validate_sequence', 'why'
   ]) as f (name);
 insert into decisions
@@ -23,6 +39,8 @@ insert into decisions values
 ('pause_lane', array['drip_app', 'drip_runner']),
 ('resume_lane', array['drip_app', 'drip_runner']),
 ('resolve_unknown', array['drip_app', 'drip_runner']),
+('unsubscribe', array['drip_app', 'drip_public', 'drip_runner']),
+('unsubscribe_info', array['drip_app', 'drip_public', 'drip_runner']),
 ('version', array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner']),
 -- for the operator alone
 ('apply_retention', '{}'),

@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 35 + 21);
+select plan(3 + 40 + 24);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -28,6 +28,8 @@ insert into calls values
 ('enroll_many', $$drip.enroll_many(%1$s, 'seq-b', array[%2$s])$$),
 ('enroll_tagged', $$drip.enroll_tagged(%1$s, 'seq-b', 'lead')$$),
 ('enrollment_history', $$drip.enrollment_history(%1$s, %4$s)$$),
+('erase_contact', $$drip.erase_contact(%1$s, %2$s)$$),
+('export_contact', $$drip.export_contact(%1$s, %2$s)$$),
 ('get_message', $$drip.get_message(%1$s, %4$s, 's1')$$),
 ('get_sequence', $$drip.get_sequence(%1$s, 'seq-b')$$),
 ('list_channel_accounts', $$drip.list_channel_accounts(%1$s)$$),
@@ -38,6 +40,7 @@ insert into calls values
 ('pause_enrollment', $$drip.pause_enrollment(%1$s, %4$s)$$),
 ('pause_enrollments', $$drip.pause_enrollments(%1$s, array[%4$s])$$),
 ('pause_lane', $$drip.pause_lane(%1$s, %5$s, 'x')$$),
+('reconsent', $$drip.reconsent(%1$s, %2$s, 'email', '{"source": "x"}')$$),
 ('remove_enrollment', $$drip.remove_enrollment(%1$s, %4$s)$$),
 ('remove_enrollments', $$drip.remove_enrollments(%1$s, array[%4$s])$$),
 ('replace_sender', $$drip.replace_sender(%1$s, 'box-b', 'box-c')$$),
@@ -48,6 +51,8 @@ insert into calls values
 ('retry_failed', $$drip.retry_failed(%1$s, array[%4$s])$$),
 ('set_sequence_status', $$drip.set_sequence_status(%1$s, 'seq-b', 'paused')$$),
 ('simulate', $$drip.simulate(%1$s, 'seq-b')$$),
+('suppress', $$drip.suppress(%1$s, 'email', 'x@example.net')$$),
+('suppress_many', $$drip.suppress_many(%1$s, '[]')$$),
 ('update_organization', $$drip.update_organization(%1$s, '{"postal_address": "x"}')$$),
 ('upsert_contact', $$drip.upsert_contact(%1$s, '{"external_id": "ann-b", "first_name": "Eve"}')$$),
 ('upsert_contacts', $$drip.upsert_contacts(%1$s, '[]')$$),
@@ -81,8 +86,25 @@ order by c.name;
 select matches(pg_temp.answer(c.statement, drip_test.kept('a')), '^PT404 \| [a-z ]+ not found', 'H2: ' || c.name || ' does not find B''s rows in A')
 from calls as c
 where c.name in (
-    'enroll', 'enroll_deals', 'enroll_many', 'enroll_tagged', 'enrollment_history', 'get_message', 'get_sequence', 'list_enrollments',
-    'migrate_enrollments', 'pause_enrollment', 'pause_lane', 'remove_enrollment', 'replace_sender', 'resolve_unknown', 'resume_enrollment', 'resume_lane',
+    'enroll',
+    'enroll_deals',
+    'enroll_many',
+    'enroll_tagged',
+    'enrollment_history',
+    'erase_contact',
+    'export_contact',
+    'get_message',
+    'get_sequence',
+    'list_enrollments',
+    'migrate_enrollments',
+    'pause_enrollment',
+    'pause_lane',
+    'reconsent',
+    'remove_enrollment',
+    'replace_sender',
+    'resolve_unknown',
+    'resume_enrollment',
+    'resume_lane',
     'set_sequence_status', 'simulate', 'upsert_deal', 'why'
   )
 order by c.name;

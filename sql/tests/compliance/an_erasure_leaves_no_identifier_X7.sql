@@ -1,0 +1,152 @@
+-- A person whose identifiers were planted wherever the API can write: after the erasure a scan of every column finds none.
+begin;
+select plan(17);
+create function pg_temp.found(p_words text[])
+returns text
+language plpgsql
+as $$
+declare
+  v_table regclass;
+  v_hits text[] := '{}';
+  v_n bigint;
+begin
+  for v_table in
+    select c.oid::regclass from pg_class as c
+    where c.relnamespace = 'drip_core'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+      and c.relname not in ('migrations', 'members')
+    order by c.relname
+  loop
+    execute format('select count(*) from %s as t where drip_core._mentions(t::text, $1)', v_table) into v_n using p_words;
+    if v_n > 0 then
+      v_hits := v_hits || format('%s %s', split_part(v_table::text, '.', 2), v_n);
+    end if;
+  end loop;
+  return array_to_string(v_hits, ', ');
+end;
+$$;
+
+select drip_test.organization('A');
+select drip_test.mailbox(drip_test.org(), 'box');
+select drip_test.mailbox(drip_test.org(), 'box-2');
+select drip_test.email_sequence(drip_test.org(), 'done', 1, '{"senders": [{"account": "box"}]}');
+select drip_test.email_sequence(drip_test.org(), 'broken', 1, '{"senders": [{"account": "box"}]}');
+select drip_test.email_sequence(drip_test.org(), 'held', 2, '{"senders": [{"account": "box"}]}');
+select drip_test.email_sequence(drip_test.org(), 'late', 2, '{"senders": [{"account": "box"}]}');
+select drip_test.email_sequence(drip_test.org(), 'paused', 2, '{"senders": [{"account": "box"}]}');
+select drip_test.email_sequence(drip_test.org(), 'blocked', 2, '{"senders": [{"account": "box-2"}]}');
+select drip_test.email_sequence(drip_test.org(), 'flying', 2, '{"senders": [{"account": "box"}]}');
+select drip_test.keep('zoe', drip.upsert_contact(drip_test.org(), '{"external_id": "crm-zq77", "email": "zoe.old@example.org", "phone": "+49301237788",
+  "first_name": "Zoëtte", "last_name": "Quarkschmidt", "company": "Quarkschmidt Ltd", "tags": ["vip-quarkschmidt"],
+  "attributes": {"nick": "quarkschmidt", "nested": {"mail": "zoe.old@example.org"}}, "consent": {"whatsapp_lite": "opted_in"}}'));
+select
+  drip.upsert_deal(
+    drip_test.org(), '{"external_id": "deal-quarkschmidt", "contact_external_id": "crm-zq77", "name": "Kitchen for Quarkschmidt", "stage": "new"}'
+  );
+select drip_test.keep('done', enrollment_id) from drip.enroll(drip_test.org(), 'done', drip_test.kept('zoe'), source => 'form of Quarkschmidt');
+select drip_test.settle(extra => '{"provider_message_id": "true_49301237788@c.us_1"}');
+select drip_test.keep('broken', enrollment_id) from drip.enroll(drip_test.org(), 'broken', drip_test.kept('zoe'));
+select drip_test.settle('rejected', extra => '{"reason": "invalid_address", "error_code": "550", "error_message": "no mailbox zoe.old@example.org"}');
+select drip.upsert_contact(drip_test.org(), '{"external_id": "crm-zq77", "email": "zoe@example.org"}');
+select drip_test.keep('held', enrollment_id) from drip.enroll(drip_test.org(), 'held', drip_test.kept('zoe'));
+select drip_test.report(drip_test.claims(drip_test.org()), 'unknown', '{"error_message": "lost zoe@example.org"}');
+select drip_test.keep('late', enrollment_id) from drip.enroll(drip_test.org(), 'late', drip_test.kept('zoe'));
+create temporary table late on commit drop as select drip_test.claims(drip_test.org()) as claims;
+select drip_test.report(claims, 'retry', '{"error_message": "try zoe@example.org later"}') from late;
+select drip_test.report(claims, 'rejected', '{"error_message": "stale zoe@example.org", "provider_message_id": "x zoe@example.org"}') from late;
+select drip_test.keep('paused', enrollment_id) from drip.enroll(drip_test.org(), 'paused', drip_test.kept('zoe'));
+select drip.pause_enrollment(drip_test.org(), drip_test.kept('paused'), 'Quarkschmidt called');
+select drip_test.keep('blocked', enrollment_id) from drip.enroll(drip_test.org(), 'blocked', drip_test.kept('zoe'));
+select drip_test.report(drip_test.claims(drip_test.org()), 'sender_error', '{"error_message": "refused zoe@example.org"}');
+select drip.suppress(drip_test.org(), 'whatsapp_lite', '+49301237788', 'manual', '{"note": "Quarkschmidt asked", "sequence_key": "done"}');
+select
+  drip.reconsent(
+    drip_test.org(),
+    drip_test.kept('zoe'),
+    'whatsapp_lite',
+    '{"source": "Quarkschmidt", "source_ref": "zoe@example.org", "user_agent": "zoe", "who": "Quarkschmidt"}'
+  );
+select drip_test.keep('flying', enrollment_id) from drip.enroll(drip_test.org(), 'flying', drip_test.kept('zoe'));
+create temporary table flying on commit drop as select drip_test.claims(drip_test.org()) as claims;
+select drip_test.keep('facts', count(*))
+from drip_core.events as v
+where v.organization_id = drip_test.org() and v.type in ('enrolled', 'sent', 'attempt_failed', 'held');
+
+select is(
+  (
+    select string_agg(k.table_name, ' ' order by k.table_name)
+    from regexp_split_to_table(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), ', ') as t (hit)
+    cross join lateral (select split_part(t.hit, ' ', 1) as table_name) as k
+  ),
+  'consent_ledger contact_tags contacts deals enrollments events held_messages lanes late_results messages suppressions',
+  'X7: the person is known in all these places'
+);
+select is(
+  (
+    select
+      concat_ws(
+        ' ', jsonb_array_length(x -> 'enrollments'), jsonb_array_length(x -> 'messages'), x -> 'contact' ->> 'email', x -> 'deals' -> 0 ->> 'name',
+        x -> 'tags' -> 0 ->> 'tag', x -> 'consent' -> 0 ->> 'state', jsonb_array_length(x -> 'unsettled_messages'),
+        x -> 'messages' -> 0 ->> 'text_body'
+      ) from drip.export_contact(drip_test.org(), drip_test.kept('zoe')
+      ) as x
+  ),
+  '7 2 zoe@example.org Kitchen for Quarkschmidt vip-quarkschmidt opted_in 2 Hello Zoëtte, this is message 1.',
+  'everything that is held can be exported'
+);
+select is(
+  (select count(*) from jsonb_array_elements(drip.export_contact(drip_test.org(), drip_test.kept('zoe')) -> 'events')),
+  (
+    select count(*) from drip_core.events as v
+    where v.organization_id = drip_test.org() and v.contact_id = drip_test.kept('zoe')
+  ),
+  'with the whole history'
+);
+set local role drip_app;
+select is(drip_test.error_of($$select drip.erase_contact(drip_test.org(), drip_test.kept('zoe'), 'letter of Quarkschmidt')$$), 'no error', 'she is erased');
+select is(drip_test.error_of($$select drip.erase_contact(drip_test.org(), drip_test.kept('zoe'))$$), 'no error', 'a repeat changes nothing');
+reset role;
+select is(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), '', 'X7: no column of any table knows her');
+-- what comes late is counted and names nobody
+select is(
+  drip_test.report(claims, 'sent', '{"provider_message_id": "true_49301237788@c.us_2", "error_message": "for zoe@example.org"}'), 'advanced',
+  'X7: the message in flight is settled'
+) from flying;
+select drip_test.report(claims, 'retry', '{"provider_message_id": "true_49301237788@c.us_2", "error_message": "for zoe@example.org"}') from flying;
+select is(
+  drip.resolve_unknown(drip_test.org(), drip_test.kept('held'), (
+    select h.claim_token from drip_core.held_messages as h
+    where h.organization_id = drip_test.org() and h.enrollment_id = drip_test.kept('held')
+  ), 'sent')::text, 'advanced', 'X7: so is the held one'
+);
+select is(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), '', 'X7: what arrives late leaves no identifier');
+select is(
+  (
+    select count(*) from drip_core.events as v
+    where v.organization_id = drip_test.org() and v.type in ('enrolled', 'sent', 'attempt_failed', 'held')
+  ),
+  drip_test.kept('facts') + 2, 'X7: the statistics stay'
+);
+select is(drip_test.state(drip_test.org(), drip_test.kept('flying')), 'removed/erased', 'open enrollments end as removed');
+select is(
+  (
+    select concat_ws('/', x ->> 'purged', x ->> 'to_address', x ->> 'text_body', x ->> 'status')
+    from drip.get_message(drip_test.org(), drip_test.kept('done'), 's1') as x
+  ),
+  'true/sent', 'her messages are there without words'
+);
+-- a re-import, with either address or the number
+select drip_test.keep('new', drip.upsert_contact(drip_test.org(), '{"external_id": "crm-zq77", "email": "Zoe@example.org"}'));
+select drip_test.keep('old', drip.upsert_contact(drip_test.org(), '{"external_id": "other", "email": "zoe.old@example.org"}'));
+select isnt(drip_test.kept('new'), drip_test.kept('zoe'), 'X7: an import makes a new contact');
+select is(
+  (select r.outcome::text from drip.enroll(drip_test.org(), 'done', drip_test.kept('new')) as r), 'suppressed', 'X7: who was erased cannot be enrolled'
+);
+select is((select r.outcome::text from drip.enroll(drip_test.org(), 'done', drip_test.kept('old')) as r), 'bounced', 'X7: nor with an address of earlier');
+select is(
+  drip_test.error_of($$select drip.export_contact(drip_test.org(), drip_test.kept('zoe'))$$),
+  'PT404 | contact not found | contact_id: ' || drip_test.kept('zoe'),
+  'nothing is left to export'
+);
+select drip_test.no_violations();
+select * from finish();
+rollback;
