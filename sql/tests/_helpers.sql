@@ -302,6 +302,15 @@ as $$
   )) with ordinality as a;
 $$;
 
+-- A body without the footer that every email gets.
+create or replace function drip_test.without_footer(body text)
+returns text
+language sql
+immutable
+as $$
+  select regexp_replace(split_part(without_footer.body, e'\n\n---\n', 1), '<p style="font-size:12px[^>]*>.*?</p>', '');
+$$;
+
 -- Where an enrollment stands: 'active s2, attempt 0, due 2026-03-02 09:00'; times in UTC, 'held' where it has no clock.
 create or replace function drip_test.place(organization_id bigint, enrollment_id bigint)
 returns text

@@ -28,7 +28,9 @@ begin
     raise exception 'invalid sequence definition'
       using errcode = 'PT422', detail = v_problems, hint = 'drip.validate_sequence lists the problems with path and code.';
   end if;
-  v_hash := sha256(convert_to(v_content::text, 'UTF8'));
+  -- with the number of the way in which definitions are compiled: what is applied again after a change is published anew
+  -- (2: emails have a footer)
+  v_hash := sha256(convert_to(v_content::text || '#2', 'UTF8'));
   v_name := coalesce(nullif(btrim(v_content ->> 'name'), ''), v_content ->> 'key');
 
   -- two first publications of one key at once: the second waits here and then finds the row

@@ -75,7 +75,7 @@ begin
               select translate(v.value, e'\x1f', '')
               from jsonb_array_elements_text(m.merge_values -> 'values') with ordinality as v (value, ordinal)
               order by v.ordinal
-            ))))))) filter (where ms.thread_root_id is null)
+            )))) || array['', '']))) filter (where ms.thread_root_id is null)
         ))
         from drip_core.steps as sr
         join drip_core.messages as m

@@ -36,6 +36,9 @@ begin
         when 'sender.display_name' then (_merge_values.sender).display_name
         when 'organization.name' then (_merge_values.organization).name
         when 'organization.postal_address' then (_merge_values.organization).postal_address
+        -- name and postal address on one line: the footer of every email
+        when 'organization.imprint' then concat_ws(', ', (_merge_values.organization).name, nullif(btrim(regexp_replace(
+          (_merge_values.organization).postal_address, '[[:space:],]*[\r\n]+[[:space:]]*', ', ', 'g'), ', '), ''))
         when 'unsubscribe_url' then _merge_values.unsubscribe_url
         else case when starts_with(v_path, 'contact.attributes.') then (_merge_values.contact).attributes ->> substr(v_path, 20) end
       end, e'\x1f', '')), ''),

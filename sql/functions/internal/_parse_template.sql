@@ -18,7 +18,8 @@ declare
   v_known constant text[] := array[
     'contact.external_id', 'contact.email', 'contact.phone', 'contact.first_name', 'contact.last_name', 'contact.company',
     'contact.timezone', 'contact.attributes.*', 'deal.external_id', 'deal.name', 'deal.stage', 'deal.amount', 'deal.currency',
-    'sender.key', 'sender.address', 'sender.display_name', 'organization.name', 'organization.postal_address', 'unsubscribe_url'
+    'sender.key', 'sender.address', 'sender.display_name', 'organization.name', 'organization.postal_address',
+    'organization.imprint', 'unsubscribe_url'
   ];
 begin
   while v_rest <> '' loop

@@ -1,4 +1,4 @@
--- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql
+-- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql, functions/internal/_with_footer.sql
 -- Stores a checked definition as a new immutable version: compiled steps and senders.
 -- Locks: none of its own; the caller holds the sequence. Errors: none for a definition that passed
 -- _check_definition. Not to be repeated: the version number must be free.
@@ -22,6 +22,8 @@ declare
   v_step record;
   v_fields record;
   v_subject text;
+  v_text text;
+  v_html text;
   v_id bigint;
   v_root_id bigint;
   v_root_subject text;
@@ -108,6 +110,12 @@ begin
     order by s.ordinal
   loop
     v_subject := v_step.step ->> 'subject';
+    v_text := v_step.step ->> 'text';
+    v_html := v_step.step ->> 'html';
+    if v_step.channel = 'email' then
+      v_text := drip_core._with_footer(v_text, false);
+      v_html := drip_core._with_footer(v_html, true);
+    end if;
     if coalesce((v_step.step ->> 'thread')::boolean, false) then
       v_subject := 'Re: ' || v_root_subject;
     elsif v_step.channel = 'email' then
@@ -120,14 +128,15 @@ begin
     from (
       select t.field_path, t.field_default, min(p.part_no * 100000 + t.ordinal) as first_no
       from (
-        select k.part_no, case k.part when 'subject' then v_subject else v_step.step ->> k.part end as template
+        select k.part_no, case k.part when 'subject' then v_subject when 'text' then v_text else v_html end as template
         from unnest(array['subject', 'text', 'html']) with ordinality as k (part, part_no)
         union all
         select 3 + row_number() over (order by e.key), e.value
         from jsonb_each_text(coalesce(v_step.step -> 'parameters', '{}')) as e
       ) as p
       cross join lateral drip_core._parse_template(p.template) with ordinality as t (literal, field_path, field_default, problem, ordinal)
-      where t.field_path is not null
+      -- an email's own link needs no value: it is made of the message
+      where t.field_path is not null and (t.field_path <> 'unsubscribe_url' or v_step.channel <> 'email')
       group by t.field_path, t.field_default
     ) as f;
 
@@ -142,8 +151,8 @@ begin
       v_delay.elapsed, v_delay.days, v_delay.business_days, v_delay.at_time,
       case when coalesce((v_step.step ->> 'thread')::boolean, false) then v_root_id end,
       drip_core._compile_template(v_subject, v_fields.paths, v_fields.defaults, 2),
-      drip_core._compile_template(v_step.step ->> 'text', v_fields.paths, v_fields.defaults, 0),
-      drip_core._compile_template(v_step.step ->> 'html', v_fields.paths, v_fields.defaults, 1),
+      drip_core._compile_template(v_text, v_fields.paths, v_fields.defaults, 0),
+      drip_core._compile_template(v_html, v_fields.paths, v_fields.defaults, 1),
       case when v_step.channel = 'whatsapp_cloud' then jsonb_build_object(
         'name', v_step.step ->> 'template',
         'language', coalesce(v_step.step ->> 'language', 'en'),

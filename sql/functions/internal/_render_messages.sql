@@ -1,4 +1,4 @@
--- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql
+-- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql
 -- Renders messages from their steps and merge values, set by set: the one place where a message gets its final form, used
 -- by the claim and by every later look at a message. The arrays belong together element by element; `ordinal` counts them.
 -- Merge values: to, to_name, from, from_name, base (public_base_url), key (id of the link key, whose pads are given),
@@ -28,7 +28,7 @@ begin atomic
     drip_core._one_line(t.to_name) as to_name,
     t.from_address,
     drip_core._one_line(t.from_name) as from_name,
-    btrim(drip_core._one_line(t.subject)) as subject,
+    btrim(drip_core._one_line(coalesce(t.thread_subject, format(t.subject_format, variadic t.arguments)))) as subject,
     format(t.text_format, variadic t.arguments) as text_body,
     format(t.html_format, variadic t.arguments) as html_body,
     case
@@ -60,11 +60,12 @@ begin atomic
       k.to_name,
       k.from_address,
       k.from_name,
-      coalesce(k.thread_subject, format(k.subject_format, variadic k.arguments)) as subject,
+      k.thread_subject,
+      k.subject_format,
       k.text_format,
       k.html_format,
       k.template,
-      k.arguments,
+      k.arguments || array[k.base_url || '/u/' || k.link_token, drip_core._escape_html(k.base_url || '/u/' || k.link_token)] as arguments,
       k.thread_ids,
       jsonb_object(array[
         'Message-ID', '<' || k.message_token || '@' || split_part(k.from_address, '@', 2) || '>',

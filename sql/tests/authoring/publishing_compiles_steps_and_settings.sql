@@ -39,17 +39,18 @@ select results_eq(
     where s.organization_id = drip_test.org() and q.key = 'full' order by 1
   $$,
   $$
-    values (1, 'a', '0'::interval, 0, false, '{contact.company,deal.name,deal.stage}'::text[]), (2, 'b', '01:30', 15, true, '{contact.company}')
+    values (1, 'a', '0'::interval, 0, false, '{contact.company,deal.name,deal.stage,organization.imprint}'::text[]),
+      (2, 'b', '01:30', 15, true, '{contact.company,organization.imprint}')
   $$,
   'delays are split into local days and elapsed time, fields are collected'
 );
 select results_eq(
   $$
-    select s.subject_format, s.text_format from drip_core.steps as s
+    select s.subject_format, drip_test.without_footer(s.text_format) from drip_core.steps as s
     join drip_core.sequences as q on q.organization_id = s.organization_id and q.id = s.sequence_id
     where s.organization_id = drip_test.org() and q.key = 'full' order by s.step_no
   $$,
-  $$ values ('%9$s', '%2$s %3$s'), ('Re: %5$s', '100%% %1$s') $$,
+  $$ values ('%11$s', '%2$s %3$s'), ('Re: %7$s', '100%% %1$s') $$,
   'templates are format strings, percent signs are literal, a reply takes the subject of its thread'
 );
 select * from finish();
