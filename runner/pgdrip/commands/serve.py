@@ -1,0 +1,89 @@
+"""``pgdrip serve``: the public pages behind unsubscribe links (extra ``web``)."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated
+
+import psycopg
+import typer
+
+from pgdrip.commands.session import DatabaseUrlOption, database_url, translate
+from pgdrip.errors import PgdripError
+from pgdrip.log import configure_logging
+from pgdrip.settings import load_settings
+
+
+def _check_role(url: str) -> None:
+    """Fail at the start, with words, where the login cannot become ``drip_public``."""
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("set role drip_public")
+            connection.execute("select drip.version()")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PgdripError(
+            "WEB02",
+            "the login may not act as drip_public",
+            "Give it a login of its own: create role web login in role drip_public.",
+        ) from error
+    except psycopg.Error as error:
+        raise translate(error) from error
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8080,
+    root_path: Annotated[
+        str, typer.Option(help="The path of public_base_url, where it has one: /mail.")
+    ] = "",
+    page_views: Annotated[
+        str, typer.Option(help="Page views allowed per client; unsubscribing is never limited.")
+    ] = "60/minute",
+    proxies: Annotated[
+        str,
+        typer.Option(help="Proxies (addresses, comma-separated) whose X-Forwarded-For counts."),
+    ] = "127.0.0.1",
+    url: DatabaseUrlOption = None,
+) -> None:
+    """Serve the pages behind unsubscribe links: /u/TOKEN, /healthz, /readyz. Put TLS before it."""
+    try:
+        import uvicorn
+
+        from pgdrip.web.app import make_app
+    except ImportError as error:
+        raise PgdripError(
+            "WEB01", f"the extra web is not installed: {error}", "Run: pip install 'pgdrip[web]'"
+        ) from error
+    settings = load_settings(database_url=url)
+    configure_logging(settings.log_format, settings.log_level)
+    address = database_url(url)
+    _check_role(address)
+    prefix = f"/{root_path.strip('/')}" if root_path.strip("/") else ""
+    try:
+        app = make_app(address, root_path=prefix, page_views=page_views)
+    except ValueError as error:
+        raise PgdripError(
+            "WEB05", f"invalid option: {error}", "Use 60/minute, 5/second …"
+        ) from error
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops gracefully, then raises the signal again for whoever was there before it
+        signal.signal(number, lambda *_: None)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        # the addresses of requests hold tokens
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=proxies,
+        timeout_keep_alive=15,
+        limit_concurrency=200,
+        timeout_graceful_shutdown=15,
+        log_level="warning",
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("serve")(serve)

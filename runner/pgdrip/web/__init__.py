@@ -1,0 +1,1 @@
+"""The public pages (extra ``web``): unsubscribe links, health. Never imported by the core."""
