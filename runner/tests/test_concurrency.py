@@ -342,3 +342,71 @@ def test_settlements_of_the_same_lanes_in_any_order_have_no_deadlock(engine: Eng
     assert answers.count("completed") == 400
     assert answers.count("stale") == 1_200
     assert engine.violations() == []
+
+
+def test_X9_nothing_is_claimed_after_the_commit_of_its_unsubscribe(engine: Engine) -> None:
+    engine.mailbox("a")
+    engine.mailbox("b")
+    for key in ("one", "two", "three"):
+        engine.sequence(key, TWO_STEPS, senders=["a", "b"])
+    ids = engine.contacts(1_000)
+    engine.enroll(ids, "one")
+    first = engine.claim(1_000)
+    engine.settle(first)
+    links = engine.rows(
+        "select e.contact_id, drip.get_message(%s, e.id, 's1') ->> 'link_token' as token"
+        " from drip_core.enrollments as e where e.organization_id = %s order by e.id limit 200",
+        *(engine.organization_id, engine.organization_id),
+    )
+    engine.enroll(ids, "two")
+    engine.enroll(ids, "three")
+    runners = [engine.rival() for _ in range(8)]
+    people = [engine.rival() for _ in range(4)]
+    gone: dict[int, float] = {}
+    claimed: list[tuple[float, int]] = []
+    deadline = time.monotonic() + 120
+    owner = {
+        row["id"]: row["contact_id"]
+        for row in engine.rows("select id, contact_id from drip_core.enrollments")
+    }
+
+    def work(n: int) -> None:
+        if n < len(runners):
+            while not (len(gone) == len(links) and engine_is_done()):
+                assert time.monotonic() < deadline
+                begun = time.monotonic()
+                claims = runners[n].claim(5)
+                claimed.extend((begun, owner[claim["enrollment_id"]]) for claim in claims)
+                runners[n].settle(claims)
+            return
+        person = people[n - len(runners)]
+        for link in links[n - len(runners) :: len(people)]:
+            # a message or so later, so that the two meet
+            until = len(claimed) + 2
+            while len(claimed) < until and len(claimed) < 2_000:
+                assert time.monotonic() < deadline
+                time.sleep(0)
+            answer = person.value("select drip.unsubscribe(%s)", link["token"])
+            gone[link["contact_id"]] = time.monotonic()
+            assert answer["status"] == "unsubscribed"
+
+    def engine_is_done() -> bool:
+        return len(claimed) >= 2_000 - 2 * len(links)
+
+    together(len(runners) + len(people), work)
+
+    assert len(gone) == 200
+    late = [contact for begun, contact in claimed if contact in gone and begun > gone[contact]]
+    assert late == [], "claimed after the commit of its unsubscribe"
+    rows = engine.rows(
+        "select e.id, u.data ? 'in_flight' as in_flight, s.id is not null as is_sent"
+        " from drip_core.enrollments as e"
+        " join drip_core.events as u on u.enrollment_id = e.id and u.type = 'unsubscribed'"
+        " left join drip_core.events as s"
+        " on s.enrollment_id = e.id and s.type = 'sent' and s.id > u.id"
+        " where e.organization_id = %s",
+        engine.organization_id,
+    )
+    assert len(rows) >= 200
+    assert all(row["in_flight"] == row["is_sent"] for row in rows), "what was in flight is told"
+    assert engine.violations() == []

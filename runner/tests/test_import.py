@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +158,54 @@ def test_H4_an_import_never_turns_an_opt_out_into_an_opt_in(
     load(session, path)
     (contact,) = list_contacts(session, organization(session))
     assert contact["consent"] == {"email": "opted_out"}
+
+
+def test_H4_a_suppression_list_is_imported_and_refuses_who_is_on_it(
+    session: Connection, database: str, tmp_path: Path
+) -> None:
+    load(session, EXAMPLES / "contacts.csv")
+    emails = [
+        row["email"]
+        for row in session.execute(
+            "select email from drip_core.contacts where email is not null order by id limit 3"
+        ).fetchall()
+    ]
+    path = tmp_path / "optouts.csv"
+    path.write_text(
+        f"email,phone,reason\n{emails[0].upper()},,unsubscribed\n{emails[1]},,\n,+49 30 123456,\n"
+        f",,manual\nnobody,,\n{emails[2]},,daily_limit\n",
+        encoding="utf-8",
+    )
+    command = ["import", str(path), "--suppressions", "--database-url", database]
+    for counts in ("suppressed 3", "already_suppressed 3"):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        shown = " ".join(re.sub(r"[^\w ]", " ", result.output).split())
+        assert counts in shown
+        assert "skipped 3" in shown
+        assert "it has neither email nor phone" in shown
+    ids = [
+        row["id"]
+        for row in session.execute(
+            "select id from drip_core.contacts where email is not null order by id limit 3"
+        ).fetchall()
+    ]
+    answers = session.execute(
+        "select outcome::text from drip.enroll_many(%s, 'welcome', %s)",
+        (organization(session), ids),
+    ).fetchall()
+    assert [answer["outcome"] for answer in answers][:2] == ["opted_out", "suppressed"]
+    assert answers[2]["outcome"] not in {"opted_out", "suppressed"}
+    rows = session.execute(
+        "select channel::text, reason::text from drip_core.suppressions where reason in ('unsubscribed', 'suppressed')"
+        " order by channel, id"
+    ).fetchall()
+    assert [(row["channel"], row["reason"]) for row in rows] == [
+        ("email", "unsubscribed"),
+        ("email", "suppressed"),
+        ("whatsapp_cloud", "suppressed"),
+        ("whatsapp_lite", "suppressed"),
+    ]
 
 
 def test_H3_enrolling_answers_one_outcome_per_contact_and_a_repeat_enrolls_nobody(

@@ -272,7 +272,7 @@ def test_files_do_not_depend_on_settings_of_the_login(
     for setting in (
         "search_path = public, drip_core",
         "default_transaction_read_only = on",
-        "statement_timeout = 1",
+        "statement_timeout = 50",
         "check_function_bodies = off",
         "default_transaction_isolation = serializable",
     ):

@@ -109,4 +109,8 @@ grant select (
   organization_id, id, recorded_at, occurred_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel,
   channel_account_id, is_machine, is_test
 ) on drip_core.events to drip_analyst;
+grant select (
+  organization_id, id, contact_id, channel, state, is_effective, basis, source, wording_version, actor_profile_id, occurred_at, recorded_at, step_id
+) on drip_core.consent_ledger to drip_analyst;
+grant select (organization_id, id, channel, sequence_id, reason, created_at, lifted_at, lifted_by) on drip_core.suppressions to drip_analyst;
 grant execute on function drip_core.now() to drip_analyst, drip_engine;

@@ -10,7 +10,7 @@ import codecs
 import csv
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,11 @@ def open_contacts(
     encoding: str | None = None,
     delimiter: str | None = None,
     mapping: Mapping[str, str] | None = None,
+    keys_too: Sequence[str] = (),
 ) -> ContactFile:
     """Look through the file once and settle its encoding, delimiter and columns.
 
+    ``keys_too`` are columns known besides those of a contact.
     ``mapping`` renames columns; the name ``-`` ignores one. Columns that begin with ``_`` are
     ignored. Raises ``PgdripError`` IMP01 (unreadable), IMP02 (encoding), IMP03 (columns).
     """
@@ -116,7 +118,7 @@ def open_contacts(
         raise PgdripError("IMP01", f"cannot read {path}: {error.strerror}") from error
     except (csv.Error, TypeError) as error:
         raise PgdripError("IMP03", f"{path}: the header cannot be read: {error}") from error
-    keys = _columns(path, header, mapping or {})
+    keys = _columns(path, header, mapping or {}, keys_too)
     return ContactFile(path, encoding, delimiter, header, keys, lines)
 
 
@@ -153,7 +155,9 @@ def _sniff(header: str) -> str:
     return max(DELIMITERS, key=lambda each: len(next(csv.reader([header], delimiter=each), [])))
 
 
-def _columns(path: Path, header: list[str], mapping: Mapping[str, str]) -> list[str]:
+def _columns(
+    path: Path, header: list[str], mapping: Mapping[str, str], keys_too: Sequence[str]
+) -> list[str]:
     """The contact key of each column; ``-`` for ignored ones."""
     if not header:
         raise PgdripError("IMP03", f"{path} is empty; its first line must name the columns")
@@ -162,7 +166,7 @@ def _columns(path: Path, header: list[str], mapping: Mapping[str, str]) -> list[
         raise PgdripError("IMP03", f"{path} has no column {missing[0]!r} to map")
     keys: list[str] = []
     for column in header:
-        key = _key(mapping.get(column, column))
+        key = _key(mapping.get(column, column), keys_too)
         if key is None:
             raise PgdripError("IMP03", f"{path}: unknown column {column!r}", _remedy(column))
         if key != _IGNORE and key in keys:
@@ -171,7 +175,7 @@ def _columns(path: Path, header: list[str], mapping: Mapping[str, str]) -> list[
     return keys
 
 
-def _key(column: str) -> str | None:
+def _key(column: str, keys_too: Sequence[str]) -> str | None:
     column = column.strip()
     if column == _IGNORE or column.startswith("_"):
         return _IGNORE
@@ -179,7 +183,7 @@ def _key(column: str) -> str | None:
     if dot and rest and prefix.lower() in _NESTED:
         return f"{prefix.lower()}.{rest}"
     simple = re.sub(r"[\s-]+", "_", column.lower())
-    return simple if simple in CONTACT_KEYS else None
+    return simple if simple in (*CONTACT_KEYS, *keys_too) else None
 
 
 def _remedy(column: str) -> str:

@@ -61,9 +61,12 @@ def import_contacts(
     *,
     batch_size: int = BATCH,
     clear_empty: bool = False,
+    suppress: bool = False,
     on_batch: Callable[[int], None] = lambda line: None,
 ) -> ImportResult:
     """Upsert every row, ``batch_size`` to a transaction; bad rows are collected, never fatal.
+
+    With ``suppress`` the addresses of the rows go on the suppression list instead.
 
     ``on_batch`` is told the last line that was dealt with. Repeating an import, whole or broken
     off, is harmless: rows are recognised by their identity.
@@ -71,7 +74,7 @@ def import_contacts(
     result = ImportResult()
     rows = source.rows(clear_empty=clear_empty)
     while batch := list(islice(rows, batch_size)):
-        _import_batch(connection, organization_id, batch, result)
+        (_suppress_batch if suppress else _import_batch)(connection, organization_id, batch, result)
         on_batch(batch[-1].line)
     return result
 
@@ -93,6 +96,33 @@ def _import_batch(
                 rejects.append(Reject(row.line, answer["detail"] or "invalid", row.cells))
             else:
                 result.outcomes[answer["outcome"]] += 1
+    result.rejects.extend(sorted(rejects, key=lambda reject: reject.line))
+
+
+def _suppress_batch(
+    connection: Connection, organization_id: int, batch: list[Row], result: ImportResult
+) -> None:
+    rejects = [Reject(row.line, row.problem, row.cells) for row in batch if row.problem is not None]
+    entries: list[tuple[Row, dict[str, Any]]] = []
+    for row in batch:
+        if row.contact is None:
+            continue
+        found = [row.contact[key] for key in ("email", "phone") if row.contact.get(key)]
+        if not found:
+            rejects.append(Reject(row.line, "it has neither email nor phone", row.cells))
+        more = {"reason": row.contact["reason"]} if row.contact.get("reason") else {}
+        entries += [(row, {"address": address, **more}) for address in found]
+    answers = connection.execute(
+        "select s.ordinal, s.outcome, s.detail from drip.suppress_many("
+        "organization_id => %s, suppressions => %s) as s",
+        (organization_id, Jsonb([entry for _, entry in entries])),
+    ).fetchall()
+    for answer in answers:
+        row = entries[answer["ordinal"] - 1][0]
+        if answer["outcome"] == "invalid":
+            rejects.append(Reject(row.line, answer["detail"] or "invalid", row.cells))
+        else:
+            result.outcomes[answer["outcome"]] += 1
     result.rejects.extend(sorted(rejects, key=lambda reject: reject.line))
 
 
@@ -150,6 +180,13 @@ def import_command(
     clear_empty: Annotated[
         bool, typer.Option("--clear-empty", help="An empty cell removes the contact's value.")
     ] = False,
+    suppressions: Annotated[
+        bool,
+        typer.Option(
+            "--suppressions",
+            help="The file is a suppression list: email, phone, reason.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with an error when a row was skipped.")
     ] = False,
@@ -162,7 +199,11 @@ def import_command(
     by ;), attributes.NAME, consent.CHANNEL (opted_in or opted_out).
     """
     source = open_contacts(
-        file, encoding=encoding, delimiter=_tab(delimiter), mapping=dict(_pairs(columns or []))
+        file,
+        encoding=encoding,
+        delimiter=_tab(delimiter),
+        mapping=dict(_pairs(columns or [])),
+        keys_too=["reason"] if suppressions else [],
     )
     with ExitStack() as stack:
         connection = stack.enter_context(connect(database_url(url)))
@@ -174,6 +215,7 @@ def import_command(
             source,
             batch_size=batch_size,
             clear_empty=clear_empty,
+            suppress=suppressions,
             on_batch=bar,
         )
         bar(source.lines)

@@ -1,5 +1,6 @@
 -- requires: functions/internal/_require_organization.sql, functions/internal/_suppress_address.sql
--- Puts many addresses on the suppression list: objects {channel, address, reason, evidence}. A bad one is answered with
+-- Puts many addresses on the suppression list: objects {channel, address, reason, evidence}. Without a channel it holds
+-- for every channel that uses such an address. A bad one is answered with
 -- outcome 'invalid' and its problem; the others land.
 -- Locks: the contacts with these addresses in id order, their open enrollments in id order, then the suppressions.
 -- Errors: PT404, PT422 (no array, over 10,000). A repeat changes nothing.
@@ -15,6 +16,8 @@ declare
   v_org constant bigint := suppress_many.organization_id;
   v_item record;
   v_contacts bigint[];
+  v_channel text;
+  v_one text;
 begin
   perform drip_core._require_organization(suppress_many.organization_id);
   if jsonb_typeof(suppress_many.suppressions) is distinct from 'array' or jsonb_array_length(suppress_many.suppressions) > 10000 then
@@ -31,14 +34,14 @@ begin
       where x.organization_id = v_org and x.email_hash = any (array(
         select drip_core._hash_address('email', s.value ->> 'address')
         from jsonb_array_elements(suppress_many.suppressions) as s
-        where s.value ->> 'channel' = 'email'))
+        where s.value ->> 'address' like '%@%'))
       union all
       select x.id
       from drip_core.contacts as x
       where x.organization_id = v_org and x.phone_hash = any (array(
         select drip_core._hash_address('whatsapp_cloud', s.value ->> 'address')
         from jsonb_array_elements(suppress_many.suppressions) as s
-        where s.value ->> 'channel' <> 'email'))
+        where s.value ->> 'address' not like '%@%'))
     ))
     order by c.id
     for no key update
@@ -57,9 +60,17 @@ begin
     ordinal := v_item.position;
     detail := null;
     begin
-      outcome := drip_core._suppress_address(
-        v_org, v_item.value ->> 'channel', v_item.value ->> 'address', coalesce(v_item.value ->> 'reason', 'suppressed'),
+      outcome := 'already_suppressed';
+      foreach v_channel in array case
+        when v_item.value ->> 'channel' is not null then array[v_item.value ->> 'channel']
+        when v_item.value ->> 'address' like '%@%' then array['email']
+        else array_remove(enum_range(null::drip.channel)::text[], 'email')
+      end loop
+        v_one := drip_core._suppress_address(
+          v_org, v_channel, v_item.value ->> 'address', coalesce(v_item.value ->> 'reason', 'suppressed'),
         coalesce(nullif(v_item.value -> 'evidence', 'null'), '{}'), coalesce(left(v_item.value -> 'evidence' ->> 'source', 100), 'import'));
+        outcome := case 'suppressed' when v_one then v_one else outcome end;
+      end loop;
     exception
       when sqlstate 'PT422' or sqlstate 'PT404' then
         outcome := 'invalid';
@@ -73,4 +84,4 @@ $$;
 revoke all on function drip.suppress_many(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.suppress_many(bigint, jsonb) to drip_app;
 comment on function drip.suppress_many(bigint, jsonb) is
-'Puts many addresses on the suppression list: an array of {channel, address, reason, evidence}. One row each: ordinal (from 1), outcome (suppressed, already_suppressed, invalid), detail. Errors: PT404, PT422.';
+'Puts many addresses on the suppression list: an array of {channel, address, reason, evidence}; without a channel, for every channel that uses such an address. One row each: ordinal (from 1), outcome (suppressed, already_suppressed, invalid), detail. Errors: PT404, PT422.';

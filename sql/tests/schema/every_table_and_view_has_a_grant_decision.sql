@@ -15,6 +15,11 @@ insert into analyst_columns values
   'enrollments',
   'organization_id id sequence_id version contact_id entry_no status status_reason step_id channel_account_id next_step_at lease_expires_at enrolled_at'
 ),
+(
+  'consent_ledger',
+  'organization_id id contact_id channel state is_effective basis source wording_version actor_profile_id occurred_at recorded_at step_id'
+),
+('suppressions', 'organization_id id channel sequence_id reason created_at lifted_at lifted_by'),
 ('messages', 'organization_id enrollment_id step_id sequence_id version channel channel_account_id status reason settled_at'),
 ('held_messages', 'organization_id enrollment_id step_id channel_account_id claim_token handed_over_at held_at error_code'),
 (
@@ -24,7 +29,7 @@ insert into analyst_columns values
 create temporary table closed_tables (name text primary key) on commit drop;
 insert into closed_tables
 select unnest(array[
-  'contacts', 'contact_tags', 'consent_ledger', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
+  'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
   'migration_state',
   'migrations',
   'profiles',
@@ -36,7 +41,7 @@ select unnest(array[
   'secret_keys',
   'simulations',
   'status_transitions',
-  'suppressions', 'timezones',
+  'timezones',
   'version_senders', 'wakeups', 'whatsapp_templates'
 ]);
 
@@ -58,7 +63,7 @@ select set_eq(
 select set_eq(
   $$ select schema || '.' || name from relations where relkind = 'v' $$,
   array[
-    'drip_core.invariant_violations', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.sequence_overview',
+    'drip_core.invariant_violations', 'drip_report.consent_log', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.sequence_overview',
     'drip_report.unknown_outcomes'
   ],
   'L1: every view has a decision'
