@@ -197,8 +197,8 @@ def test_H4_a_suppression_list_is_imported_and_refuses_who_is_on_it(
     assert [answer["outcome"] for answer in answers][:2] == ["opted_out", "suppressed"]
     assert answers[2]["outcome"] not in {"opted_out", "suppressed"}
     rows = session.execute(
-        "select channel::text, reason::text from drip_core.suppressions where reason in ('unsubscribed', 'suppressed')"
-        " order by channel, id"
+        "select channel::text, reason::text from drip_core.suppressions"
+        " where reason in ('unsubscribed', 'suppressed') order by channel, id"
     ).fetchall()
     assert [(row["channel"], row["reason"]) for row in rows] == [
         ("email", "unsubscribed"),
