@@ -1,4 +1,4 @@
--- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql, functions/internal/_replan_contact.sql
+-- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql, functions/internal/_replan_contact.sql, functions/internal/_carry_opt_outs.sql
 -- Stores one checked contact: found by external_id, else by email, else by phone; an absent key keeps, null clears,
 -- tags replaces. The caller has checked the organization.
 -- Locks: where no external_id is given, an advisory lock on the address until the end of the transaction (two imports of
@@ -96,6 +96,10 @@ begin
     on conflict do nothing;
   end if;
 
+  -- who takes an address whose owner said no is that person: another address later does not take it back
+  if v_email_hash is not null or v_phone_hash is not null then
+    perform drip_core._carry_opt_outs(v_org, contact_id, v_email_hash, v_phone_hash);
+  end if;
   perform drip_core._record_consent(v_org, _store_contact.contact_id, c.key::drip.channel, c.value::drip.consent_state, _store_contact.source)
   from jsonb_each_text(coalesce(nullif(v_new -> 'consent', 'null'), '{}')) as c
   order by c.key;

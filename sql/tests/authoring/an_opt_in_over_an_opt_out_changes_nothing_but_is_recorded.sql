@@ -30,7 +30,7 @@ select is(pg_temp.outcome(drip_test.kept('again')), 'opted_out', 'H4: the addres
 select is(
   (
     select l.is_effective from drip_core.consent_ledger as l
-    where l.organization_id = drip_test.org() and l.contact_id = drip_test.kept('again')
+    where l.organization_id = drip_test.org() and l.contact_id = drip_test.kept('again') and l.state = 'opted_in'
   ),
   false, 'H4: its opt-in meets a suppression and has no effect'
 );
