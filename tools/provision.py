@@ -43,6 +43,23 @@ def main() -> int:
     return 0
 
 
+def browser() -> str | None:
+    """A Chromium for tests of web pages, installed where it can be; None where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    mac = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+    for attempt in (1, 2):
+        found = next(filter(None, map(shutil.which, names)), None)
+        if found is not None:
+            return found
+        if mac.exists():
+            return str(mac)
+        if attempt == 1 and (
+            shutil.which("apt-get") is None or not _install(["chromium"], "test the web pages")
+        ):
+            return None
+    return None
+
+
 def _local_servers_wanted() -> bool:
     import servers
 
@@ -66,12 +83,11 @@ def _missing_packages() -> list[str]:
     return missing
 
 
-def _install(packages: Sequence[str]) -> bool:
+def _install(packages: Sequence[str], purpose: str = f"test on PostgreSQL {OLDEST} too") -> bool:
     root = _root_prefix()
     if root is None:
         print(
-            f"provision: to test on PostgreSQL {OLDEST} too, run"
-            f" sudo apt-get install {' '.join(packages)}",
+            f"provision: to {purpose}, run sudo apt-get install {' '.join(packages)}",
             file=sys.stderr,
         )
         return False

@@ -87,6 +87,6 @@ def render(
         f'<!doctype html><html lang="{escape(language)}" dir="{escape(texts["dir"])}"><head>'
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(texts['title'])}</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1 role="status">{escape(texts[heading]).format_map(names)}</h1>'
-        f"<p>{escape(texts[explanation]).format_map(names)}</p>{button}</main></body></html>"
+        f'<div role="status"><h1>{escape(texts[heading]).format_map(names)}</h1>'
+        f"<p>{escape(texts[explanation]).format_map(names)}</p></div>{button}</main></body></html>"
     )
