@@ -54,6 +54,10 @@ begin
   update drip_core.events as v
   set data = drip_core._erased_data(v.data, v_words)
   where v.organization_id = v_org and v.contact_id = v_contact and v.enrollment_id is null and v.data is not null;
+  -- a month that is being reduced to its facts: they will take its place
+  update drip_core.reduced_events as v
+  set data = drip_core._erased_data(v.data, v_words)
+  where v.organization_id = v_org and v.enrollment_id = any (v_enrollments) and v.data is not null;
 
   update drip_core.consent_ledger as l
   set

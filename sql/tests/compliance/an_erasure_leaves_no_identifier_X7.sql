@@ -67,6 +67,12 @@ select
   );
 select drip_test.keep('flying', enrollment_id) from drip.enroll(drip_test.org(), 'flying', drip_test.kept('zoe'));
 create temporary table flying on commit drop as select drip_test.claims(drip_test.org()) as claims;
+-- a month whose facts are being copied
+select drip_core._make_reduced_partition('events_2020_01_facts', '2020-01-01Z', '2020-02-01Z');
+insert into drip_core.reduced_events
+select (jsonb_populate_record(v, '{"recorded_at": "2020-01-05T00:00:00Z"}')).*
+from drip_core.events as v
+where v.organization_id = drip_test.org() and v.enrollment_id = drip_test.kept('done') and v.type = 'enrolled';
 select drip_test.keep('facts', count(*))
 from drip_core.events as v
 where v.organization_id = drip_test.org() and v.type in ('enrolled', 'sent', 'attempt_failed', 'held');
@@ -77,7 +83,7 @@ select is(
     from regexp_split_to_table(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), ', ') as t (hit)
     cross join lateral (select split_part(t.hit, ' ', 1) as table_name) as k
   ),
-  'consent_ledger contact_tags contacts deals enrollments events held_messages lanes late_results messages suppressions',
+  'consent_ledger contact_tags contacts deals enrollments events held_messages lanes late_results messages reduced_events suppressions',
   'X7: the person is known in all these places'
 );
 select is(
