@@ -169,12 +169,13 @@ def test_two_migrations_at_once_have_no_deadlock(engine: Engine) -> None:
         return [row for _ in range(5) for row in migrate(sessions[n], 2 + n % 2)]
 
     answers = [row for answer in together(4, work) for row in answer]
-    assert all(row[:2] == ("s1", "s1") for row in answers), "nobody left one behind"
+    # what the rival moved away again after the lock was taken is left for the next call
+    assert {row[:2] for row in answers} <= {("s1", "s1"), ("s1", None)}
     followed = versions_followed(engine)
     assert sum(followed.values()) == 500
     assert 1 not in followed
     moved = engine.value("select count(*)::int from drip_core.events where type = 'migrated'")
-    assert moved == sum(row[2] for row in answers)
+    assert moved == sum(row[2] for row in answers if row[1] is not None)
     assert engine.violations() == []
 
 
