@@ -17,9 +17,10 @@ declare
     "sequence_versions": "tenant", "steps": "tenant", "version_senders": "tenant", "queues": "tenant", "wakeups": "tenant",
     "enrollments": "tenant", "messages": "tenant", "held_messages": "tenant", "detached_claims": "tenant",
     "late_results": "tenant", "events": "tenant", "members": "tenant", "organizations": "tenant",
-    "reduced_events": "tenant", "replans": "tenant",
+    "reduced_events": "tenant", "replans": "tenant", "inbound_messages": "tenant", "provider_events": "tenant",
+    "reaction_failures": "tenant", "tracking_hits": "tenant", "step_links": "tenant", "sender_hours": "tenant",
     "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
-    "reasons": "lookup", "status_transitions": "lookup", "timezones": "lookup",
+    "reasons": "lookup", "machine_agents": "lookup", "bounce_codes": "lookup", "status_transitions": "lookup", "timezones": "lookup",
     "migrations": "ledger", "migration_state": "ledger"
   }';
 begin
@@ -113,4 +114,10 @@ grant select (
   organization_id, id, contact_id, channel, state, is_effective, basis, source, wording_version, actor_profile_id, occurred_at, recorded_at, step_id
 ) on drip_core.consent_ledger to drip_analyst;
 grant select (organization_id, id, channel, sequence_id, reason, created_at, lifted_at, lifted_by) on drip_core.suppressions to drip_analyst;
+grant select (
+  organization_id, id, kind, fact_id, contact_id, enrollment_id, reason, occurred_at, failed_at, error_code, attempts, next_try_at,
+  resolved_at
+) on drip_core.reaction_failures to drip_analyst;
+grant select (organization_id, id, type, state, occurred_at, recorded_at, next_try_at) on drip_core.provider_events to drip_analyst;
+grant select (organization_id, id, class, state, channel, received_at, recorded_at) on drip_core.inbound_messages to drip_analyst;
 grant execute on function drip_core.now() to drip_analyst, drip_engine;

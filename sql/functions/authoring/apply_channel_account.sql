@@ -51,6 +51,8 @@ begin
       'account.address: an email address is needed'
     when jsonb_typeof(coalesce(nullif(v_merged -> 'config', 'null'), '{}')) <> 'object' then
       'account.config: an object is needed'
+    when coalesce(v_merged -> 'config' ->> 'unsubscribe_address', 'a@b.c') !~ '^[^@[:space:]<>,;?]+@[^@[:space:]<>,;?]+$' then
+      'account.config.unsubscribe_address: an email address is needed'
     when v_merged ->> 'timezone' is not null and not drip_core._is_timezone(v_merged ->> 'timezone') then
       format('account.timezone: "%s" is not a zone name; use Area/City such as Europe/Berlin', v_merged ->> 'timezone')
     when coalesce(v_merged ->> 'on_unknown', 'hold') not in ('hold', 'resend') then

@@ -1,5 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_store_contact.sql
--- Creates or changes a contact: absent key keeps, null clears, tags replaces.
+-- requires: functions/internal/_require_organization.sql, functions/internal/_store_contact.sql, functions/internal/_tags_added.sql
+-- Creates or changes a contact: absent key keeps, null clears, tags replaces. Sequences that enroll by a tag do so in the
+-- same transaction; that never fails the write.
 -- Locks: the contact; with an opt-out its open enrollments. Errors: PT404, PT422. A repeat changes nothing.
 create or replace function drip.upsert_contact(organization_id bigint, contact jsonb)
 returns bigint
@@ -11,6 +12,7 @@ set enable_seqscan = off
 as $$
 declare
   v_problem text;
+  v_stored record;
 begin
   perform drip_core._require_organization(upsert_contact.organization_id);
   v_problem := drip_core._check_contact(upsert_contact.contact);
@@ -19,7 +21,12 @@ begin
       using errcode = 'PT422', detail = v_problem,
         hint = 'Keys: external_id, email, phone, first_name, last_name, company, timezone, tags[], attributes{}, consent{}.';
   end if;
-  return (drip_core._store_contact(upsert_contact.organization_id, upsert_contact.contact, 'upsert')).contact_id;
+  select s.contact_id, s.added_tags
+  into v_stored
+  from drip_core._store_contact(upsert_contact.organization_id, upsert_contact.contact, 'upsert') as s;
+  perform drip_core._tags_added(
+    upsert_contact.organization_id, array_fill(v_stored.contact_id, array[coalesce(cardinality(v_stored.added_tags), 0)]), v_stored.added_tags);
+  return v_stored.contact_id;
 end;
 $$;
 

@@ -1,5 +1,6 @@
--- requires: functions/authoring/upsert_contact.sql, functions/internal/_hash_address.sql
+-- requires: functions/authoring/upsert_contact.sql, functions/internal/_tags_added.sql, functions/internal/_hash_address.sql
 -- Creates or changes many contacts. A bad one is answered with outcome 'invalid' and its problem; the others land.
+-- Sequences that enroll by a tag do so for all of them together.
 -- Contacts are stored in the order given. Locks: the contacts there are in id order; with opt-outs among them their open
 -- enrollments in id order; then as upsert_contact for each. Errors: PT404, PT422 (no array, over 10,000).
 -- A repeat changes nothing.
@@ -15,6 +16,8 @@ declare
   v_item record;
   v_stored record;
   v_contacts bigint[];
+  v_tagged bigint[] := '{}';
+  v_tags text[] := '{}';
 begin
   perform drip_core._require_organization(upsert_contacts.organization_id);
   if upsert_contacts.contacts is null or jsonb_typeof(upsert_contacts.contacts) <> 'array' or jsonb_array_length(upsert_contacts.contacts) > 10000 then
@@ -67,14 +70,19 @@ begin
     if detail is not null then
       outcome := 'invalid';
     else
-      select s.contact_id, s.outcome
+      select s.contact_id, s.outcome, s.added_tags
       into v_stored
       from drip_core._store_contact(upsert_contacts.organization_id, v_item.value, 'import') as s;
       contact_id := v_stored.contact_id;
       outcome := v_stored.outcome;
+      if v_stored.added_tags is not null then
+        v_tagged := v_tagged || array_fill(contact_id, array[cardinality(v_stored.added_tags)]);
+        v_tags := v_tags || v_stored.added_tags;
+      end if;
     end if;
     return next;
   end loop;
+  perform drip_core._tags_added(upsert_contacts.organization_id, v_tagged, v_tags);
 end;
 $$;
 

@@ -1,6 +1,7 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql
--- Creates or changes a deal (found by external_id): absent key keeps, null clears.
--- Locks: the deal's row. Errors: PT404 (contact), PT422. A repeat changes nothing.
+-- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_deal_written.sql
+-- Creates or changes a deal (found by external_id): absent key keeps, null clears. Where it is new, or its stage changes,
+-- sequences react in the same transaction (exit_on, goal, enroll_on); that never fails the write.
+-- Locks: the deal's row, then as _react_to_deal. Errors: PT404 (contact), PT422. A repeat changes nothing.
 create or replace function drip.upsert_deal(organization_id bigint, deal jsonb)
 returns bigint
 language plpgsql
@@ -16,6 +17,8 @@ declare
   v_contact bigint;
   v_is_given boolean := false;
   v_id bigint;
+  v_stage text;
+  v_old_stage text;
 begin
   perform drip_core._require_organization(v_org);
   perform drip_core._require_known_keys(v_new, array[
@@ -59,23 +62,30 @@ begin
     on conflict on constraint a_deal_external_id_names_one_deal do nothing
     returning d.id into v_id;
     if v_id is not null then
+      perform drip_core._deal_written(v_org, v_id, v_contact, v_new ->> 'stage', true, v_new ->> 'stage' is not null);
       return v_id;
     end if;
     select d.id into v_id
     from drip_core.deals as d
-    where d.organization_id = v_org and d.external_id = v_external
-    for no key update;
+    where d.organization_id = v_org and d.external_id = v_external;
   end if;
 
+  select d.stage into v_old_stage
+  from drip_core.deals as d
+  where d.organization_id = v_org and d.id = v_id
+  for no key update;
+  v_stage := case when v_new ? 'stage' then v_new ->> 'stage' else v_old_stage end;
   update drip_core.deals as d
   set
     contact_id = v_contact,
     name = case when v_new ? 'name' then v_new ->> 'name' else d.name end,
-    stage = case when v_new ? 'stage' then v_new ->> 'stage' else d.stage end,
+    stage = v_stage,
+    stage_changed_at = case when v_stage is distinct from v_old_stage then v_now else d.stage_changed_at end,
     amount = case when v_new ? 'amount' then (v_new ->> 'amount')::numeric else d.amount end,
     currency = case when v_new ? 'currency' then upper(v_new ->> 'currency') else d.currency end,
     updated_at = v_now
   where d.organization_id = v_org and d.id = v_id;
+  perform drip_core._deal_written(v_org, v_id, v_contact, v_stage, false, v_stage is distinct from v_old_stage and v_stage is not null);
   return v_id;
 end;
 $$;

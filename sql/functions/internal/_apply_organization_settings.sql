@@ -15,13 +15,14 @@ declare
   v_new constant jsonb := _apply_organization_settings.settings;
   v_now constant timestamptz := drip_core.now();
   v_cap constant jsonb := nullif(v_new -> 'contact_cap', 'null');
+  v_guard constant jsonb := nullif(v_new -> 'guardrails', 'null');
   v_problems text;
   v_holidays date[];
   v_window record;
   v_old drip_core.organizations;
 begin
   perform drip_core._require_known_keys(v_new, array[
-    'postal_address', 'public_base_url', 'tracking', 'require_opt_in', 'holidays', 'contact_cap', 'default_window'
+    'postal_address', 'public_base_url', 'tracking', 'require_opt_in', 'holidays', 'contact_cap', 'default_window', 'guardrails'
   ], 'settings');
 
   select string_agg(concat_ws(': ', p.path, p.message), e'\n')
@@ -35,6 +36,10 @@ begin
     union all
     select k.path, k.message from drip_core._unknown_keys(v_cap, array['per_day', 'per_week'], 'settings.contact_cap') as k
     where jsonb_typeof(v_cap) = 'object'
+    union all
+    select k.path, k.message
+    from drip_core._unknown_keys(v_guard, array['bounce_rate', 'complaint_rate', 'min_sent', 'days'], 'settings.guardrails') as k
+    where jsonb_typeof(v_guard) = 'object'
   ) as p;
   if v_problems is not null then
     raise exception 'invalid settings'
@@ -53,13 +58,29 @@ begin
           hint = 'Pass whole numbers from 1 to 9999 as per_day, per_week or both; null takes the cap away.';
     end if;
   end if;
-  if coalesce(v_new ->> 'tracking', 'false') <> 'false' then
+  if jsonb_typeof(coalesce(v_new -> 'require_opt_in', 'null')) not in ('boolean', 'null')
+    or jsonb_typeof(coalesce(v_new -> 'tracking', 'null')) not in ('boolean', 'null')
+  then
     raise exception 'invalid settings'
-      using errcode = 'PT422', detail = 'settings.tracking: not supported yet by this version', hint = 'Leave it out or set it to false.';
+      using errcode = 'PT422', detail = format('settings.%s: true or false is needed', case
+          when jsonb_typeof(coalesce(v_new -> 'tracking', 'null')) in ('boolean', 'null') then 'require_opt_in' else 'tracking'
+        end), hint = 'Pass a JSON boolean.';
   end if;
-  if jsonb_typeof(coalesce(v_new -> 'require_opt_in', 'null')) not in ('boolean', 'null') then
+  if v_guard is not null and (
+    jsonb_typeof(v_guard) <> 'object'
+    or exists (
+      select from unnest(array['bounce_rate', 'complaint_rate']) as k (key)
+      where case jsonb_typeof(v_guard -> k.key)
+          when 'number' then (v_guard ->> k.key)::numeric not between 0 and 1
+          else jsonb_typeof(v_guard -> k.key) <> 'null'
+        end
+    )
+    or coalesce(v_guard ->> 'min_sent', '1') !~ '^[1-9][0-9]{0,6}$'
+    or coalesce(v_guard ->> 'days', '1') !~ '^([1-9]|[12][0-9]|30)$'
+  ) then
     raise exception 'invalid settings'
-      using errcode = 'PT422', detail = 'settings.require_opt_in: true or false is needed', hint = 'Pass a JSON boolean.';
+      using errcode = 'PT422', detail = format('settings.guardrails: %s', left(v_guard::text, 100)),
+        hint = 'Pass for example {"bounce_rate": 0.05, "complaint_rate": 0.003, "min_sent": 200, "days": 7}; rates are shares from 0 to 1, a null rate is not watched.';
   end if;
   if v_new ->> 'public_base_url' !~ '^https?://[^[:space:]/]{2,}[^[:space:]]*$' then
     raise exception 'invalid settings'
@@ -86,6 +107,19 @@ begin
     postal_address = case when v_new ? 'postal_address' then nullif(btrim(v_new ->> 'postal_address'), '') else o.postal_address end,
     public_base_url = case when v_new ? 'public_base_url' then nullif(rtrim(v_new ->> 'public_base_url', '/'), '') else o.public_base_url end,
     require_opt_in = case when v_new ? 'require_opt_in' then coalesce((v_new ->> 'require_opt_in')::boolean, false) else o.require_opt_in end,
+    tracking = case when v_new ? 'tracking' then coalesce((v_new ->> 'tracking')::boolean, false) else o.tracking end,
+    guard_bounce_rate = case
+      when not v_new ? 'guardrails' then o.guard_bounce_rate
+      when v_guard ? 'bounce_rate' then (v_guard ->> 'bounce_rate')::numeric
+      else 0.05
+    end,
+    guard_complaint_rate = case
+      when not v_new ? 'guardrails' then o.guard_complaint_rate
+      when v_guard ? 'complaint_rate' then (v_guard ->> 'complaint_rate')::numeric
+      else 0.003
+    end,
+    guard_min_sent = case when v_new ? 'guardrails' then coalesce((v_guard ->> 'min_sent')::int, 200) else o.guard_min_sent end,
+    guard_days = case when v_new ? 'guardrails' then coalesce((v_guard ->> 'days')::int, 7) else o.guard_days end,
     holidays = case when v_new ? 'holidays' then v_holidays else o.holidays end,
     window_timezone = case when v_new ? 'default_window' then v_window.timezone else o.window_timezone end,
     window_weekdays = case when v_new ? 'default_window' then v_window.weekdays else o.window_weekdays end,

@@ -42,6 +42,7 @@ begin
     status = v_to,
     status_reason = case when v_to <> 'active' then 'manual'::drip.reason end,
     status_note = left(_change_enrollments.reason, 500),
+    status_cause = null,
     status_changed_at = v_now,
     next_step_at = case
       when v_to = 'removed' then null

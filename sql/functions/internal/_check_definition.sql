@@ -1,4 +1,4 @@
--- requires: functions/internal/_unknown_keys.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_template.sql, functions/internal/_check_window.sql, functions/internal/_delay_problem.sql
+-- requires: functions/internal/_unknown_keys.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_template.sql, functions/internal/_check_window.sql, functions/internal/_delay_problem.sql, functions/internal/_check_rules.sql
 -- Every problem of a sequence definition, with path, code and a message that says what to do; no rows: it can be
 -- published. The one place where a definition is judged: validate_sequence shows it, apply_sequence refuses by it.
 -- Locks: none. Errors: none. Harmless to repeat.
@@ -49,11 +49,7 @@ begin
   if v_def ? 'window' then
     return query select p.path, p.code, p.message from drip_core._check_window(v_def -> 'window', 'window') as p;
   end if;
-  foreach v_text in array array['exit_on', 'goal', 'enroll_on'] loop
-    if v_def ? v_text and v_def -> v_text <> 'null' then
-      return query select v_text, 'not_supported', format('"%s" is not supported yet by this version; leave it out', v_text);
-    end if;
-  end loop;
+  return query select p.path, p.code, p.message from drip_core._check_rules(v_def) as p;
   if v_def ? 'on_reply' and coalesce(v_def ->> 'on_reply', '') not in ('pause', 'exit', 'continue') then
     return query select 'on_reply', 'invalid', format('"%s" is not a reply policy; use pause, exit or continue', left(v_def ->> 'on_reply', 40));
   end if;

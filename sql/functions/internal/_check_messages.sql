@@ -30,7 +30,7 @@ begin
       when m.open_at > v_now then 'window_closed'
     end,
     m.open_at,
-    case when m.thread is null then m.merge_values else m.merge_values || m.thread end
+    case when m.thread is null and m.extras is null then m.merge_values else m.merge_values || coalesce(m.thread, '{}') || coalesce(m.extras, '{}') end
   from (
     -- offset 0: what is computed once here is not computed again at each mention above
     select
@@ -44,6 +44,9 @@ begin
         when suppression.reason is not null then suppression.reason
         when o.require_opt_in and consent.state is distinct from 'opted_in' then 'opted_out'
         when address.value is null then 'no_address'
+        -- exits whose reaction failed, or raced with the enrollment: written down, or read from the deals
+        when failed.reason is not null then failed.reason
+        when deal_exit.reason is not null then deal_exit.reason
         when s.template is not null and not exists (
           select from drip_core.whatsapp_templates as t
           where t.organization_id = v_org and t.name = s.template ->> 'name' and t.language = s.template ->> 'language' and t.status = 'approved'
@@ -65,6 +68,10 @@ begin
         'key', v_key.key_id::text,
         'fields', drip_core._join_values(merged.field_values)
       ]) as merge_values,
+      -- what most messages have nothing of
+      case when s.channel = 'email' and (o.tracking or a.config ? 'unsubscribe_address') then jsonb_strip_nulls(jsonb_build_object(
+        'tracked', case when o.tracking and s.html_tracked_format is not null then true end,
+        'mailto', a.config ->> 'unsubscribe_address')) end as extras,
       case when s.thread_root_id is not null then (
         -- the messages that this step answers, oldest first: those of the thread whose root has the key of this one's, so
         -- that a thread goes on in another version
@@ -93,6 +100,7 @@ begin
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     join drip_core.organizations as o on o.id = v_org
     join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
     left join drip_core.deals as d on d.organization_id = v_org and d.id = e.deal_id
     cross join lateral (
       select
@@ -117,6 +125,37 @@ begin
       order by sp.id + 0
       limit 1
     ) as suppression on true
+    left join lateral (
+      -- a fact that has not been reacted to: nearly always none at all
+      select f.reason
+      from drip_core.reaction_failures as f
+      where f.organization_id = v_org and f.contact_id = c.id and f.resolved_at is null
+        and case
+          when f.reason in ('replied', 'auto_replied') then v.on_reply <> 'continue' and f.channel = s.channel
+            and (f.enrollment_id is null or f.enrollment_id = e.id or exists (
+              select from drip_core.enrollments as fe
+              where fe.organization_id = v_org and fe.id = f.enrollment_id and fe.sequence_id = e.sequence_id
+            ))
+          when f.reason in ('unsubscribed', 'complained', 'bounced', 'invalid_address') then (f.channel = 'email') = (s.channel = 'email')
+          when f.kind = 'deal' then (e.deal_id is null or e.deal_id = f.fact_id)
+            and (f.subject ->> 'stage' = any (v.exit_deal_stages || v.goal_deal_stages) and (f.subject ->> 'is_stage_new')::boolean
+              or v.exits_on_deal_created and (f.subject ->> 'is_new')::boolean)
+        end
+      limit 1
+    ) as failed on true
+    left join lateral (
+      select case
+          when k.stage = any (v.goal_deal_stages) then 'goal_reached'
+          when k.stage = any (v.exit_deal_stages) then 'deal_stage'
+          else 'deal_created'
+        end::drip.reason as reason
+      from drip_core.deals as k
+      where (v.exits_on_deal_created or cardinality(v.exit_deal_stages || v.goal_deal_stages) > 0)
+        and k.organization_id = v_org and k.contact_id = c.id and (e.deal_id is null or e.deal_id = k.id)
+        and (k.stage = any (v.exit_deal_stages || v.goal_deal_stages) and coalesce(k.stage_changed_at, k.created_at) > e.enrolled_at
+          or v.exits_on_deal_created and e.deal_id is null and k.created_at > e.enrolled_at)
+      limit 1
+    ) as deal_exit on true
     cross join lateral (
       select drip_core._merge_values(
         s.field_paths, s.field_defaults, c, d, a, o,

@@ -1,5 +1,5 @@
--- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql, functions/internal/_with_footer.sql
--- Stores a checked definition as a new immutable version: compiled steps and senders.
+-- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql, functions/internal/_with_footer.sql, functions/internal/_collect_links.sql, functions/internal/_compile_tracked.sql, functions/internal/_unescape_html.sql
+-- Stores a checked definition as a new immutable version: compiled steps, numbered links and senders.
 -- Locks: none of its own; the caller holds the sequence. Errors: none for a definition that passed
 -- _check_definition. Not to be repeated: the version number must be free.
 create or replace function drip_core._publish_version(organization_id bigint, sequence_id bigint, version int, definition jsonb, content_hash bytea)
@@ -29,6 +29,8 @@ declare
   v_root_subject text;
   v_delay record;
   v_window record;
+  v_within interval;
+  v_links text[];
 begin
   select array_agg(c.channel order by c.first_no)
   into v_channels
@@ -47,12 +49,16 @@ begin
     select p.elapsed + make_interval(days => p.days) into v_after from drip_core._parse_delay(v_reentry ->> 'after') as p;
   end if;
 
+  if v_def -> 'goal' ? 'within' then
+    select p.elapsed + make_interval(days => p.days + p.business_days) into v_within from drip_core._parse_delay(v_def -> 'goal' ->> 'within') as p;
+  end if;
+
   select w.* into v_window from drip_core._parse_window(v_def -> 'window') as w;
 
   insert into drip_core.sequence_versions (
     organization_id, sequence_id, version, definition, content_hash, channels, reentry, reentry_after, on_reply,
     retry_backoff, step_count, field_paths, field_channels, window_timezone, window_weekdays, window_starts, window_ends, window_holidays,
-    published_at, published_by
+    exits_on_deal_created, exit_deal_stages, goal_deal_stages, goal_within, enroll_tags, enroll_deal_stages, published_at, published_by
   )
   select
     v_org, v_sequence, v_version, v_def, _publish_version.content_hash, v_channels,
@@ -64,6 +70,12 @@ begin
     coalesce(array_agg(f.field_path order by f.field_path, f.channel), '{}'),
     coalesce(array_agg(f.channel order by f.field_path, f.channel), '{}'),
     v_window.timezone, v_window.weekdays, v_window.starts, v_window.ends, v_window.holidays,
+    coalesce((v_def -> 'exit_on' ->> 'deal_created')::boolean, false),
+    array(select btrim(s.stage) from jsonb_array_elements_text(v_def -> 'exit_on' -> 'deal_stages') as s (stage)),
+    array(select btrim(s.stage) from jsonb_array_elements_text(v_def -> 'goal' -> 'deal_stages') as s (stage)),
+    v_within,
+    array(select btrim(r.rule ->> 'tag_added') from jsonb_array_elements(v_def -> 'enroll_on') as r (rule) where r.rule ? 'tag_added'),
+    array(select btrim(r.rule ->> 'deal_stage') from jsonb_array_elements(v_def -> 'enroll_on') as r (rule) where r.rule ? 'deal_stage'),
     v_now, v_profile
   from (
     select distinct t.field_path, (s.step ->> 'channel')::drip.channel as channel
@@ -123,6 +135,8 @@ begin
       v_root_subject := v_subject;
     end if;
 
+    v_links := drip_core._collect_links(v_html);
+
     select coalesce(array_agg(f.field_path order by f.first_no), '{}') as paths, coalesce(array_agg(f.field_default order by f.first_no), '{}') as defaults
     into v_fields
     from (
@@ -144,7 +158,7 @@ begin
 
     insert into drip_core.steps (
       organization_id, sequence_id, version, step_no, key, channel, channel_no, delay_elapsed, delay_days, delay_business_days, delay_at,
-      thread_root_id, subject_format, text_format, html_format, template, field_paths, field_defaults
+      thread_root_id, subject_format, text_format, html_format, html_tracked_format, template, field_paths, field_defaults
     )
     values (
       v_org, v_sequence, v_version, v_step.step_no, v_step.step ->> 'key', v_step.channel, array_position(v_channels, v_step.channel),
@@ -153,6 +167,7 @@ begin
       drip_core._compile_template(v_subject, v_fields.paths, v_fields.defaults, 2),
       drip_core._compile_template(v_text, v_fields.paths, v_fields.defaults, 0),
       drip_core._compile_template(v_html, v_fields.paths, v_fields.defaults, 1),
+      case when v_step.channel = 'email' then drip_core._compile_tracked(v_html, v_links, v_fields.paths, v_fields.defaults) end,
       case when v_step.channel = 'whatsapp_cloud' then jsonb_build_object(
         'name', v_step.step ->> 'template',
         'language', coalesce(v_step.step ->> 'language', 'en'),
@@ -164,6 +179,11 @@ begin
       v_fields.paths, v_fields.defaults
     )
     returning id into v_id;
+    if v_step.channel = 'email' then
+      insert into drip_core.step_links (organization_id, step_id, link_no, url)
+      select v_org, v_id, l.link_no, drip_core._unescape_html(l.url)
+      from unnest(v_links) with ordinality as l (url, link_no);
+    end if;
 
     if v_step.channel = 'email' and v_root_id is null then
       v_root_id := v_id;

@@ -1,7 +1,8 @@
 -- owner: drip_engine
 -- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_insert_wakeups.sql, functions/internal/_step_after_skip.sql
 -- What becomes of due messages that must not go out, as the reason says: the enrollment ends; or the step is skipped
--- while a later one can still be delivered, else the enrollment ends; or the message waits until wait_untils says, else a
+-- while a later one can still be delivered, else the enrollment ends; or it is paused (a reply that nobody reacted to yet,
+-- where on_reply says so); or the message waits until wait_untils says, else a
 -- quarter of an hour, with its step and its attempts as they are.
 -- Every row leaves the due set. The caller holds the enrollments. Locks: none. Errors: none. Not to be repeated.
 drop function if exists drip_core._refuse_messages(bigint, bigint[], drip.reason[]);
@@ -46,6 +47,7 @@ begin
   for v_row in
     select
       e.id, e.contact_id, e.sequence_id, e.version, e.step_id, e.channel_account_id, s.channel, i.reason, r.effect, r.ends_as,
+      v.on_reply,
       n.id as next_id,
       e.sender_ids[n.channel_no] as next_account_id,
       drip_core._plan_step(
@@ -58,6 +60,7 @@ begin
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.organizations as o on o.id = v_org
     join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
     left join drip_core.steps as n
       on r.effect = 'skips_step' and n.organization_id = v_org and n.id = drip_core._step_after_skip(v_org, s.id, c.id)
     order by e.id
@@ -76,9 +79,13 @@ begin
         planned_from = v_now, is_after_delay = true, wait_reason = null
       where e.organization_id = v_org and e.id = v_row.id;
       perform drip_core._insert_wakeups(v_org, array[v_row.next_account_id], v_row.sequence_id, v_row.next_at);
+    elsif v_row.reason = 'replied' and v_row.on_reply = 'pause' then
+      update drip_core.enrollments as e
+      set status = 'paused', status_reason = v_row.reason, status_note = null, status_cause = null, status_changed_at = v_now
+      where e.organization_id = v_org and e.id = v_row.id;
     else
       update drip_core.enrollments as e
-      set status = v_row.ends_as, status_reason = v_row.reason, status_note = null, status_changed_at = v_now, next_step_at = null
+      set status = v_row.ends_as, status_reason = v_row.reason, status_note = null, status_cause = null, status_changed_at = v_now, next_step_at = null
       where e.organization_id = v_org and e.id = v_row.id;
     end if;
   end loop;

@@ -1,6 +1,6 @@
 -- owner: drip_engine
 -- Takes claims back whose outcome will not come: those never handed over (or of a sender that resends) are due again,
--- the others become held messages. The caller holds the enrollments and applies the counts to the lane.
+-- the others become held messages; so do those of which a provider has reported something already. The caller holds the enrollments and applies the counts to the lane.
 -- Locks: none. Errors: none. Not to be repeated.
 create or replace function drip_core._release_claims(organization_id bigint, enrollment_ids bigint[], at timestamptz, out released int, out held int)
 returns record
@@ -25,7 +25,13 @@ begin
   from drip_core.enrollments as e
   join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
   where e.organization_id = v_org and e.id = any (_release_claims.enrollment_ids)
-    and e.handed_over_at is not null and a.on_unknown = 'hold';
+    and (e.handed_over_at is not null and a.on_unknown = 'hold'
+      -- a report that came early proves that it was sent: drip.tick settles it
+      or exists (
+        select from drip_core.provider_events as p
+        where p.organization_id = v_org and p.enrollment_id = e.id and p.step_id = e.step_id and p.state = 'parked'
+          and p.type not in ('failed', 'deferred')
+      ));
 
   if v_held is not null then
     insert into drip_core.held_messages (

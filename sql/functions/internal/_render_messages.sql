@@ -3,7 +3,8 @@
 -- by the claim and by every later look at a message. The arrays belong together element by element; `ordinal` counts them.
 -- Merge values: to, to_name, from, from_name, base (public_base_url), key (id of the link key, whose pads are given),
 -- fields (see _join_values; messages of 0.1 have an array `values` instead), and for a step that answers in a thread:
--- thread.subject and thread.ids[] (Message-IDs, oldest first).
+-- thread.subject and thread.ids[] (Message-IDs, oldest first); where links are counted: tracked; where there is a mailbox for
+-- requests to unsubscribe: mailto.
 -- A plain query that the planner merges into the caller's; each `offset 0` keeps what is computed once from being
 -- computed at every mention. Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._render_messages(
@@ -30,7 +31,7 @@ begin atomic
     drip_core._one_line(t.from_name) as from_name,
     btrim(drip_core._one_line(coalesce(t.thread_subject, format(t.subject_format, variadic t.arguments)))) as subject,
     format(t.text_format, variadic t.arguments) as text_body,
-    format(t.html_format, variadic t.arguments) as html_body,
+    format(case when t.is_tracked then coalesce(t.html_tracked_format, t.html_format) else t.html_format end, variadic t.arguments) as html_body,
     case
       when t.template is not null
         then
@@ -65,11 +66,19 @@ begin atomic
       k.text_format,
       k.html_format,
       k.template,
-      k.arguments || array[k.base_url || '/u/' || k.link_token, drip_core._escape_html(k.base_url || '/u/' || k.link_token)] as arguments,
+      k.html_tracked_format,
+      k.is_tracked,
+      k.arguments || array[k.base_url || '/u/' || k.link_token, drip_core._escape_html(k.base_url || '/u/' || k.link_token)]
+      || case
+        when k.is_tracked
+          then array[drip_core._escape_html(k.base_url || '/c/' || k.link_token || '/'), drip_core._escape_html(k.base_url || '/o/' || k.link_token || '.gif')]
+        else '{}'
+      end as arguments,
       k.thread_ids,
       jsonb_object(array[
         'Message-ID', '<' || k.message_token || '@' || split_part(k.from_address, '@', 2) || '>',
-        'List-Unsubscribe', '<' || k.base_url || '/u/' || k.link_token || '>',
+        'List-Unsubscribe', '<' || k.base_url || '/u/' || k.link_token || '>'
+        || coalesce(', <mailto:' || k.unsubscribe_address || '?subject=unsubscribe%20' || k.link_token || '>', ''),
         'List-Unsubscribe-Post', 'List-Unsubscribe=One-Click',
         'X-Auto-Response-Suppress', 'OOF, AutoReply'
       ]) as headers
@@ -92,11 +101,14 @@ begin atomic
         d.merge_values ->> 'from' as from_address,
         d.merge_values ->> 'from_name' as from_name,
         d.merge_values ->> 'base' as base_url,
+        d.merge_values ->> 'mailto' as unsubscribe_address,
+        d.merge_values ? 'tracked' as is_tracked,
         d.merge_values -> 'thread' ->> 'subject' as thread_subject,
         d.merge_values -> 'thread' -> 'ids' as thread_ids,
         d.subject_format,
         d.text_format,
         d.html_format,
+        d.html_tracked_format,
         d.template,
         drip_core._format_arguments(d.joined) as arguments
       from (
@@ -111,6 +123,7 @@ begin atomic
           s.subject_format,
           s.text_format,
           s.html_format,
+          s.html_tracked_format,
           s.template,
           (u.merge_values ->> 'key')::smallint as key_id,
           drip_core._token_mac(

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_allowed_organizations.sql
+-- requires: functions/internal/_require_served_organization.sql
 -- Refuses a lane that there is not, or that the caller has no part in: members of drip_runner (and the operator) may
 -- steer every lane their login is not kept from, anybody else only those of its organization.
 -- Locks: none. Errors: PT404. Harmless to repeat.
@@ -14,12 +14,7 @@ begin
     raise exception 'organization not found'
       using errcode = 'PT404', detail = 'organization_id: null', hint = 'Name the organization of the sender.';
   end if;
-  -- a gateway's login may be a member of everything it switches to: claims say that it speaks for somebody else
-  if pg_has_role(session_user, 'drip_runner', 'member') and coalesce(current_setting('request.jwt.claims', true), '') = '' then
-    perform drip_core._allowed_organizations(_require_lane.organization_id);
-  else
-    perform drip_core._require_organization(_require_lane.organization_id);
-  end if;
+  perform drip_core._require_served_organization(_require_lane.organization_id);
   if not exists (
     select from drip_core.lanes as l
     where l.organization_id = _require_lane.organization_id and l.channel_account_id = _require_lane.channel_account_id

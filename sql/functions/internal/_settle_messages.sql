@@ -193,6 +193,7 @@ begin
       status = w.new_status,
       status_reason = w.new_reason,
       status_note = case when e.status = w.new_status then e.status_note end,
+      status_cause = case when e.status = w.new_status then e.status_cause end,
       status_changed_at = case when e.status <> w.new_status then v_now else e.status_changed_at end,
       step_id = w.new_step_id,
       channel_account_id = w.new_channel_account_id,
@@ -215,6 +216,19 @@ begin
     from settled as w
     where w.new_status = 'active' and w.new_next_step_at <= v_now + interval '60 seconds'
     group by w.new_channel_account_id, w.sequence_id
+  ),
+
+  -- what bounce and complaint rates are measured against; the lanes are ours
+  written_hours as (
+    insert into drip_core.sender_hours as x (organization_id, channel_account_id, hour, sent, refused, needs_guard)
+    select
+      v_org, w.channel_account_id, date_trunc('hour', v_now, 'UTC'), count(*) filter (where w.outcome = 'sent'),
+      count(*) filter (where w.message_reason = 'invalid_address'), bool_or(w.message_reason is not distinct from 'invalid_address')
+    from settled as w
+    where w.outcome = 'sent' or w.message_reason = 'invalid_address'
+    group by w.channel_account_id
+    on conflict on constraint sender_hours_pkey do update
+    set sent = x.sent + excluded.sent, refused = x.refused + excluded.refused, needs_guard = x.needs_guard or excluded.needs_guard
   ),
 
   of_lanes as (

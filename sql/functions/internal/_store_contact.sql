@@ -1,9 +1,17 @@
 -- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql, functions/internal/_replan_contact.sql, functions/internal/_carry_opt_outs.sql
 -- Stores one checked contact: found by external_id, else by email, else by phone; an absent key keeps, null clears,
--- tags replaces. The caller has checked the organization.
+-- tags replaces. The caller has checked the organization, and lets campaigns react to the tags that were added.
 -- Locks: where no external_id is given, an advisory lock on the address until the end of the transaction (two imports of
 -- one person become one contact); then the contact's row; where its time zone changed, its enrollments with skip locked. Errors: those of the constraints. A repeat changes nothing.
-create or replace function drip_core._store_contact(organization_id bigint, contact jsonb, source text, out contact_id bigint, out outcome text)
+do $$
+begin
+  -- of 0.1, without added_tags
+  if exists (select from pg_catalog.pg_proc as p where p.oid = to_regprocedure('drip_core._store_contact(bigint, jsonb, text)') and cardinality(p.proallargtypes) = 5) then
+    drop function drip_core._store_contact(bigint, jsonb, text);
+  end if;
+end;
+$$;
+create or replace function drip_core._store_contact(organization_id bigint, contact jsonb, source text, out contact_id bigint, out outcome text, out added_tags text[])
 returns record
 language plpgsql
 volatile
@@ -90,10 +98,15 @@ begin
     delete from drip_core.contact_tags as t
     where t.organization_id = v_org and t.contact_id = _store_contact.contact_id
       and t.tag <> all (array(select btrim(n.tag) from jsonb_array_elements_text(coalesce(nullif(v_new -> 'tags', 'null'), '[]')) as n (tag)));
-    insert into drip_core.contact_tags (organization_id, contact_id, tag, created_at)
-    select distinct v_org, _store_contact.contact_id, btrim(n.tag), v_now
-    from jsonb_array_elements_text(coalesce(nullif(v_new -> 'tags', 'null'), '[]')) as n (tag)
-    on conflict do nothing;
+    with added as (
+      insert into drip_core.contact_tags (organization_id, contact_id, tag, created_at)
+      select distinct v_org, _store_contact.contact_id, btrim(n.tag), v_now
+      from jsonb_array_elements_text(coalesce(nullif(v_new -> 'tags', 'null'), '[]')) as n (tag)
+      on conflict do nothing
+      returning tag
+    )
+
+    select array_agg(a.tag) into added_tags from added as a;
   end if;
 
   -- who takes an address whose owner said no is that person: another address later does not take it back
@@ -109,4 +122,4 @@ end;
 $$;
 
 revoke all on function drip_core._store_contact(bigint, jsonb, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._store_contact(bigint, jsonb, text) is 'Stores one checked contact; returns its id and created or updated.';
+comment on function drip_core._store_contact(bigint, jsonb, text) is 'Stores one checked contact; returns its id, created or updated, and the tags it did not have before.';

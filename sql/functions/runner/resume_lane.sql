@@ -1,6 +1,7 @@
 -- owner: drip_engine
 -- requires: functions/internal/_require_lane.sql
--- Lets a paused or blocked sender send again; its gap, limit and a wait asked for by the provider still hold.
+-- Lets a paused or blocked sender send again; its gap, limit and a wait asked for by the provider still hold. Its bounce and
+-- complaint rates are measured anew from the next hour on.
 -- Locks: the lane. Errors: PT404. A repeat changes nothing.
 create or replace function drip.resume_lane(organization_id bigint, channel_account_id bigint)
 returns void
@@ -14,7 +15,7 @@ declare
 begin
   perform drip_core._require_lane(resume_lane.organization_id, resume_lane.channel_account_id);
   update drip_core.lanes as l
-  set status = 'active', reason = null, detail = null, status_changed_at = v_now, ready_at = '-infinity'
+  set status = 'active', reason = null, detail = null, status_changed_at = v_now, ready_at = '-infinity', guarded_from = v_now
   where l.organization_id = resume_lane.organization_id and l.channel_account_id = resume_lane.channel_account_id
     and l.status <> 'active';
 end;

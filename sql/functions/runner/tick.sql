@@ -1,9 +1,9 @@
 -- owner: drip_engine
--- requires: functions/internal/_expire_leases.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql
+-- requires: functions/internal/_expire_leases.sql, functions/internal/_match_parked.sql, functions/internal/_retry_reactions.sql, functions/internal/_guard_senders.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql
 -- Upkeep, in bounded pieces: queues that must be read from their beginning again (expired leases, regular probe), expired
 -- claims of enrollments that were paused or ended in flight, partitions made ahead, the purge that drip.apply_retention
 -- asks for (not by a login that is bound to organizations: it is the installation's), enrollments that must be planned anew
--- because a time zone, a window or holidays changed. Safe from several sessions at once.
+-- because a time zone, a window or holidays changed, facts that came early, reactions that failed. Safe from several sessions at once.
 -- Locks: lanes, then enrollments, then queues, each with skip locked; partitions under their own lock. A tick that drops
 -- an old month of events does nothing else: it needs events for itself, for milliseconds.
 -- Errors: none. A repeat goes on where the last one stopped.
@@ -28,11 +28,18 @@ declare
   v_held int := 0;
   v_partitions int;
   v_replanned int;
+  v_facts jsonb;
   v_purged jsonb := '{}'::jsonb;
 begin
   if v_allowed is null and drip_core._replace_event_month(v_now) then
     return jsonb_build_object('queues_probed', 0, 'leases_released', 0, 'messages_held', 0, 'partitions_made', 0, 'months_reduced', 1);
   end if;
+
+  -- before leases expire: a fact proves that its message was sent
+  v_facts := jsonb_strip_nulls(jsonb_build_object(
+    'facts_matched', nullif(drip_core._match_parked(v_allowed, 500), 0),
+    'reactions_resolved', nullif(drip_core._retry_reactions(v_allowed, 100), 0),
+    'senders_paused', nullif(drip_core._guard_senders(v_allowed), 0)));
 
   for v_queue in
     select q.organization_id, q.channel_account_id, q.sequence_id
@@ -122,7 +129,7 @@ begin
   return jsonb_build_object(
     'queues_probed', v_probed, 'leases_released', v_released, 'messages_held', v_held, 'partitions_made', v_partitions)
     || case when v_replanned > 0 then jsonb_build_object('enrollments_replanned', v_replanned) else '{}' end
-    || v_purged;
+    || v_facts || v_purged;
 end;
 $$;
 

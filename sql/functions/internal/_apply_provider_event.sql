@@ -1,0 +1,48 @@
+-- owner: drip_engine
+-- requires: functions/internal/_react_to_provider_event.sql, functions/internal/_note_failure.sql, functions/internal/_read_token.sql
+-- Reacts to a provider's report; what goes wrong is written down, heeded by the claim and tried again by drip.tick.
+-- Locks: as _react_to_provider_event. Errors: none. A repeat changes nothing.
+create or replace function drip_core._apply_provider_event(organization_id bigint, event_id bigint)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org constant bigint := _apply_provider_event.organization_id;
+  v_code text;
+  v_message text;
+begin
+  perform drip_core._react_to_provider_event(v_org, _apply_provider_event.event_id);
+exception
+  when others then
+    get stacked diagnostics v_code = returned_sqlstate, v_message = message_text;
+    update drip_core.provider_events as p
+    set state = 'pending', next_try_at = null
+    where p.organization_id = v_org and p.id = _apply_provider_event.event_id and p.state = 'parked';
+    -- whose it is, as far as that can be told without what failed
+    perform drip_core._note_failure(
+      v_org, 'provider_event', p.id, e.contact_id, e.id, s.channel,
+      case p.type
+        when 'complained' then 'complained'
+        when 'unsubscribed' then 'unsubscribed'
+        when 'bounced' then case when p.reason in ('bounced', 'invalid_address') then p.reason end
+      end::drip.reason,
+      '{}', p.occurred_at, v_code, v_message)
+    from drip_core.provider_events as p
+    left join lateral (
+      select t.enrollment_id, t.step_id from drip_core._read_token(p.message_token, 'message') as t where t.organization_id = v_org
+      union all
+      select m.enrollment_id, m.step_id
+      from drip_core.messages as m
+      where m.organization_id = v_org and m.provider_message_id = p.provider_message_id
+      limit 1
+    ) as n on true
+    left join drip_core.enrollments as e on e.organization_id = v_org and e.id = n.enrollment_id
+    left join drip_core.steps as s on s.organization_id = v_org and s.id = n.step_id
+    where p.organization_id = v_org and p.id = _apply_provider_event.event_id;
+end;
+$$;
+
+revoke all on function drip_core._apply_provider_event(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._apply_provider_event(bigint, bigint) is 'Reacts to a provider''s report; never fails.';

@@ -1,0 +1,34 @@
+-- owner: drip_engine
+-- requires: functions/internal/_apply_provider_event.sql
+-- Looks again for the messages of reports that came early.
+-- Locks: the reports with skip locked, then as _react_to_provider_event. Errors: none. A repeat goes on.
+create or replace function drip_core._match_parked(allowed bigint[], "limit" int)
+returns int
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_row record;
+  v_matched int := 0;
+begin
+  for v_row in
+    select p.organization_id, p.id
+    from drip_core.provider_events as p
+    where p.state = 'parked' and p.next_try_at <= drip_core.now()
+      and (_match_parked.allowed is null or p.organization_id = any (_match_parked.allowed))
+    order by p.next_try_at
+    limit _match_parked.limit
+    for no key update skip locked
+  loop
+    perform drip_core._apply_provider_event(v_row.organization_id, v_row.id);
+    if exists (select from drip_core.provider_events as p where p.organization_id = v_row.organization_id and p.id = v_row.id and p.state = 'applied') then
+      v_matched := v_matched + 1;
+    end if;
+  end loop;
+  return v_matched;
+end;
+$$;
+
+revoke all on function drip_core._match_parked(bigint[], int) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._match_parked(bigint[], int) is 'Looks again for the messages of reports that came early; how many were found.';
