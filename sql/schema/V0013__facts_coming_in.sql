@@ -237,4 +237,8 @@ alter table drip_core.retention add constraint a_subject_of_retention_is_known c
 ) not valid;
 -- squawk-ignore constraint-missing-not-valid
 alter table drip_core.retention validate constraint a_subject_of_retention_is_known;
+alter table drip_core.retention add constraint raw_facts_are_kept_for_a_month_at_least
+check (subject <> 'raw_facts' or keep_for >= interval '31 days') not valid;
+-- squawk-ignore constraint-missing-not-valid
+alter table drip_core.retention validate constraint raw_facts_are_kept_for_a_month_at_least;
 insert into drip_core.retention (subject) values ('raw_facts');

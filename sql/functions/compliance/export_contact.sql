@@ -1,7 +1,8 @@
 -- owner: drip_engine
 -- requires: functions/internal/_require_organization.sql, functions/internal/_require_contact.sql, functions/authoring/get_message.sql
 -- Everything that is held of a person, as JSON: the contact with tags, deals and what it consented to, the suppressions of
--- its addresses, its enrollments, every message as it was sent, and the whole history.
+-- its addresses, its enrollments, every message as it was sent, what it wrote to us, what providers and links reported of its
+-- messages, and the whole history.
 -- Locks: none. Errors: PT404. Harmless to repeat.
 create or replace function drip.export_contact(organization_id bigint, contact_id bigint)
 returns jsonb
@@ -72,6 +73,35 @@ begin
       left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id
       where e.organization_id = v_org and e.id = any (v_enrollments) and e.claim_token is not null
     ),
+    'inbound_messages', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+          'received_at', i.received_at, 'channel', i.channel, 'class', i.class, 'from_address', i.from_address, 'to_address', i.to_address,
+          'subject', i.subject, 'text', i.text_body, 'headers', nullif(i.headers, '{}'), 'enrollment_id', i.enrollment_id
+        )) order by i.id), '[]')
+      from (
+        select x.* from drip_core.inbound_messages as x where x.organization_id = v_org and x.contact_id = v_contact.id
+        union
+        select x.* from drip_core.inbound_messages as x
+        where x.organization_id = v_org and x.from_hash = any (array_remove(array[v_contact.email_hash, v_contact.phone_hash], null))
+      ) as i
+    ),
+    'provider_events', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+          'occurred_at', p.occurred_at, 'recorded_at', p.recorded_at, 'type', p.type, 'reason', p.reason, 'enrollment_id', p.enrollment_id,
+          'provider_message_id', p.provider_message_id, 'detail', nullif(p.detail, '{}')
+        )) order by p.id), '[]')
+      from drip_core.provider_events as p
+      where p.organization_id = v_org and p.enrollment_id = any (v_enrollments)
+    ),
+    'hits', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+          'occurred_at', h.occurred_at, 'type', h.type, 'enrollment_id', h.enrollment_id, 'step_key', s.key, 'link_no', h.link_no,
+          'user_agent', h.user_agent, 'ip', h.ip, 'is_machine', h.is_machine
+        )) order by h.id), '[]')
+      from drip_core.tracking_hits as h
+      join drip_core.steps as s on s.organization_id = v_org and s.id = h.step_id
+      where h.organization_id = v_org and h.enrollment_id = any (v_enrollments)
+    ),
     'events', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
           'occurred_at', v.occurred_at, 'recorded_at', v.recorded_at, 'type', v.type, 'reason', v.reason, 'enrollment_id', v.enrollment_id,
@@ -91,4 +121,4 @@ $$;
 revoke all on function drip.export_contact(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.export_contact(bigint, bigint) to drip_app;
 comment on function drip.export_contact(bigint, bigint) is
-'Everything that is held of a person, as JSON: contact, tags, deals, consent, suppressions, enrollments, messages as they were sent, unsettled_messages, events. Errors: PT404.';
+'Everything that is held of a person, as JSON: contact, tags, deals, consent, suppressions, enrollments, messages as they were sent, unsettled_messages, inbound_messages, provider_events, hits, events. Errors: PT404.';

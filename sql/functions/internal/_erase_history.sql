@@ -1,4 +1,4 @@
--- requires: functions/internal/_mentions.sql, functions/internal/_blind_id.sql, functions/internal/_erased_data.sql
+-- requires: functions/internal/_mentions.sql, functions/internal/_blind_id.sql, functions/internal/_erased_data.sql, functions/internal/_blank_inbound.sql
 -- Empties every column that could name a person, in all that belongs to a contact: words are what identifies it. What is
 -- counted stays: facts with their times, types, reasons, steps and senders.
 -- The one writer that passes the trigger of append-only tables: by the setting that it makes for itself.
@@ -58,6 +58,25 @@ begin
   update drip_core.reduced_events as v
   set data = drip_core._erased_data(v.data, v_words)
   where v.organization_id = v_org and v.enrollment_id = any (v_enrollments) and v.data is not null;
+
+  -- what the person wrote, from an address or about a message; what providers and links know
+  perform drip_core._blank_inbound(v_org, array(
+    select i.id from drip_core.inbound_messages as i where i.organization_id = v_org and i.contact_id = v_contact
+    union
+    select i.id from drip_core.inbound_messages as i where i.organization_id = v_org and i.from_hash = any (_erase_history.address_hashes)
+  ));
+  update drip_core.provider_events as p
+  set
+    provider_message_id = drip_core._blind_id(p.provider_message_id),
+    dedupe_key = case when p.dedupe_key like 'id:%' then 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex') else p.dedupe_key end,
+    detail = '{}'
+  where p.organization_id = v_org and p.enrollment_id = any (v_enrollments) and p.dedupe_key not like 'erased:%';
+  update drip_core.tracking_hits as h
+  set user_agent = null, ip = null
+  where h.organization_id = v_org and h.enrollment_id = any (v_enrollments);
+  update drip_core.reaction_failures as f
+  set error_message = null
+  where f.organization_id = v_org and (f.contact_id = v_contact or f.enrollment_id = any (v_enrollments));
 
   update drip_core.consent_ledger as l
   set

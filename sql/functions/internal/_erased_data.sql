@@ -11,7 +11,7 @@ begin atomic
   from jsonb_each(_erased_data.data) as d
   where d.key in (
       'source', 'entry_no', 'attempt', 'outcome', 'in_flight', 'sequence_key', 'step_key', 'enrollment_id', 'step_id', 'from_version', 'to_version',
-      'from_step', 'to_step', 'amount', 'currency'
+      'from_step', 'to_step', 'amount', 'currency', 'deal_id', 'inbound_id', 'provider_event_id', 'attributed_by', 'is_inferred', 'link_no'
     )
     and not drip_core._mentions(d.value #>> '{}', _erased_data.words);
 end;

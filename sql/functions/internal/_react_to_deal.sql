@@ -33,9 +33,7 @@ begin
       m.channel_account_id, drip_core.current_profile(),
       jsonb_strip_nulls(jsonb_build_object('deal_id', v_deal.id, 'stage', v_stage, 'amount', v_deal.amount, 'currency', v_deal.currency))
     from drip_core.enrollments as e
-    join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
-    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
-    -- the message that it follows
+    -- the message that it follows, and the version that this was of
     cross join lateral (
       select k.step_id, k.channel, k.channel_account_id, k.settled_at
       from drip_core.messages as k
@@ -43,6 +41,8 @@ begin
       order by k.settled_at desc, k.step_id desc
       limit 1
     ) as m
+    join drip_core.steps as s on s.organization_id = v_org and s.id = m.step_id
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
     where e.organization_id = v_org and e.contact_id = v_deal.contact_id
       and (e.deal_id is null or e.deal_id = v_deal.id)
       and v_stage = any (v.goal_deal_stages)

@@ -127,6 +127,20 @@ begin
     );
   end if;
 
+  update drip_core.provider_events as p
+  set
+    state = v_state,
+    enrollment_id = v_row.id,
+    step_id = v_row.step_id,
+    contact_id = v_row.contact_id,
+    channel_account_id = v_row.channel_account_id,
+    needs_guard = v_state = 'applied' and (v_pe.type = 'complained' or (v_pe.type in ('bounced', 'failed') and v_pe.reason <> 'soft_bounced')),
+    next_try_at = null,
+    -- of an erased person nothing is written down again
+    provider_message_id = case when v_row.erased_at is null then p.provider_message_id else drip_core._blind_id(p.provider_message_id) end,
+    detail = case when v_row.erased_at is null then p.detail else '{}' end
+  where p.organization_id = v_org and p.id = v_pe.id;
+
   v_cause := jsonb_build_object(
     'source', 'provider', 'sequence_key', v_row.sequence_key, 'step_key', v_row.step_key, 'enrollment_id', v_row.id, 'step_id', v_row.step_id);
   if v_state = 'applied' and v_type = 'bounced' and (
@@ -148,20 +162,6 @@ begin
     perform drip_core._unsubscribe_message(
       v_org, v_row.id, v_row.step_id, 'provider', '{}', jsonb_build_object('provider_event_id', v_pe.id));
   end if;
-
-  update drip_core.provider_events as p
-  set
-    state = v_state,
-    enrollment_id = v_row.id,
-    step_id = v_row.step_id,
-    contact_id = v_row.contact_id,
-    channel_account_id = v_row.channel_account_id,
-    needs_guard = v_state = 'applied' and (v_pe.type = 'complained' or (v_type = 'bounced' and v_pe.reason <> 'soft_bounced')),
-    next_try_at = null,
-    -- of an erased person nothing is written down again
-    provider_message_id = case when v_row.erased_at is null then p.provider_message_id else drip_core._blind_id(p.provider_message_id) end,
-    detail = case when v_row.erased_at is null then p.detail else '{}' end
-  where p.organization_id = v_org and p.id = v_pe.id;
 end;
 $$;
 

@@ -136,4 +136,4 @@ $$;
 revoke all on function drip.tick() from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.tick() to drip_runner;
 comment on function drip.tick() is
-'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned; where drip.apply_retention asks for it also message_values_purged, late_results_purged, events_reduced, months_reduced.';
+'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned; where drip.apply_retention asks for it also message_values_purged, late_results_purged, raw_facts_purged, events_reduced, months_reduced; where facts came early, reactions had failed or senders went over their guardrails also facts_matched, reactions_resolved, senders_paused.';

@@ -37,9 +37,9 @@ insert into bad (change, step, path, code, says) values
 (null, '{"delay": "2 dayz"}', 'steps[0].delay', 'invalid', 'try "2 days"'),
 (null, '{"delay": "next day at 25:00"}', 'steps[0].delay', 'invalid', 'no local time of day'),
 (null, '{"delay": "2 hours at 09:00"}', 'steps[0].delay', 'invalid', 'leave one of them out'),
-('{"exit_on": {"deal_created": true}}', null, 'exit_on', 'not_supported', 'leave it out'),
-('{"goal": {"deal_stages": ["won"]}}', null, 'goal', 'not_supported', 'leave it out'),
-('{"enroll_on": [{"tag_added": "x"}]}', null, 'enroll_on', 'not_supported', 'leave it out'),
+('{"exit_on": {"deal_created": "yes"}}', null, 'exit_on.deal_created', 'invalid', 'true or false'),
+('{"goal": {"within": "30 days"}}', null, 'goal.deal_stages', 'required', 'such as'),
+('{"enroll_on": [{"tag_add": "x"}]}', null, 'enroll_on[0].tag_add', 'unknown_key', 'tag_added'),
 ('{"sender": []}', null, 'sender', 'unknown_key', 'did you mean "senders"'),
 ('{"key": "Not A Slug"}', null, 'key', 'invalid', 'lower-case'),
 ('{"key": null}', null, 'key', 'required', 'lower-case'),
@@ -152,7 +152,7 @@ select results_eq(
 );
 select matches(
   drip_test.error_of($$ select drip.apply_sequence(drip_test.org(), pg_temp.definition('{"goal": {}, "on_reply": "x"}', '{"delay": "?"}')) $$),
-  '(?s)^PT422 \| invalid sequence definition \| goal: .*on_reply: .*steps\[0\].delay: .*steps\[0\]: .*public_base_url',
+  '(?s)^PT422 \| invalid sequence definition \| goal.deal_stages: .*on_reply: .*steps\[0\].delay: .*steps\[0\]: .*public_base_url',
   'PT422: apply_sequence refuses by the same judge, with every problem in DETAIL'
 );
 select is((select count(*) from drip.list_sequences(drip_test.org())), 0::bigint, 'nothing of them is published');

@@ -24,7 +24,7 @@ from (
   ('{"require_opt_in": "yes"}', 'require_opt_in', 'PT422: a text for a truth value'),
   ('{"holidays": "2026-12-25"}', 'holidays', 'PT422: one date for a list'),
   ('{"holidays": ["2026-13-40"]}', 'holidays', 'PT422: a day that there is not'),
-  ('{"tracking": true}', 'tracking', 'PT422: tracking is refused, not ignored'),
+  ('{"tracking": "yes"}', 'tracking', 'PT422: a text for whether links are counted'),
   ('{"contact_cap": {"per_day": 0}}', 'contact_cap', 'PT422: a cap of nothing is no cap'),
   ('{"contact_cap": {}}', 'contact_cap', 'PT422: an empty cap'),
   ('{"contact_cap": {"per_month": 3}}', 'contact_cap', 'PT422: days and weeks only'),

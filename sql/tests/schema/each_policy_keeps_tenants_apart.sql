@@ -1,7 +1,7 @@
 -- Two organizations with rows in every table; the owner of the API functions, under forced row-level security, sees and
 -- writes those of the caller's only.
 begin;
-select plan(27);
+select plan(33);
 create function pg_temp.fill(p_name text)
 returns void
 language plpgsql
@@ -28,6 +28,14 @@ begin
   perform drip_test.report(jsonb_set(v_claims, '{0,claim_token}', '1'));
   v_ids := drip_test.enrolled(drip_test.org(), 'mails', drip_test.contacts(drip_test.org(), 1, 'd'));
   insert into drip_core.replans (organization_id) values (drip_test.org());
+  -- what came in: a stranger's letter, a report of nothing, a reaction that failed, a link and its click
+  perform drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "x@example.net"}');
+  perform drip.record_provider_event(drip_test.org(), '{"provider_message_id": "x", "type": "delivered"}');
+  perform drip_core._note_failure(drip_test.org(), 'deal', 1, null, null, null, null, null, clock_timestamp(), null, null);
+  insert into drip_core.step_links (organization_id, step_id, link_no, url)
+  select s.organization_id, s.id, 1, 'https://example.com' from drip_core.steps as s where s.organization_id = drip_test.org() limit 1;
+  insert into drip_core.tracking_hits (organization_id, enrollment_id, step_id, type, occurred_at, is_machine, event_id, event_recorded_at)
+  values (drip_test.org(), v_ids[1], 1, 'opened', clock_timestamp(), false, 0, clock_timestamp());
 end;
 $$;
 select pg_temp.fill('B');

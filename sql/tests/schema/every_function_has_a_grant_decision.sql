@@ -36,7 +36,12 @@ select
   array['drip_runner']
 from unnest(array['advance', 'claim', 'doctor', 'hand_over', 'next_due_at', 'release', 'tick']) as f (name);
 insert into decisions values
+('classify_hits', array['drip_app', 'drip_runner']),
 ('pause_lane', array['drip_app', 'drip_runner']),
+('record_click', array['drip_app', 'drip_public', 'drip_runner']),
+('record_inbound', array['drip_app', 'drip_runner']),
+('record_open', array['drip_app', 'drip_public', 'drip_runner']),
+('record_provider_event', array['drip_app', 'drip_runner']),
 ('resume_lane', array['drip_app', 'drip_runner']),
 ('resolve_unknown', array['drip_app', 'drip_runner']),
 ('unsubscribe', array['drip_app', 'drip_public', 'drip_runner']),

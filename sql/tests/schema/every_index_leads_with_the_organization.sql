@@ -7,6 +7,10 @@ insert into exceptions values
 ('lanes_ready_idx', 'one look finds the ready lanes of all organizations'),
 ('queues_recheck_idx', 'tick finds the queues to read again, of all organizations'),
 ('detached_claims_expiry_idx', 'tick finds the expired leases of all organizations'),
+('provider_events_parked_idx', 'tick finds the early facts of all organizations'),
+('provider_events_guard_idx', 'tick finds what counts against senders of all organizations'),
+('sender_hours_guard_idx', 'the same, of what was refused at once'),
+('reaction_failures_due_idx', 'tick finds the reactions to try again of all organizations'),
 ('events_default_months_idx', 'tick finds the months that have no partition, of all organizations');
 
 create temporary view organization_indexes as

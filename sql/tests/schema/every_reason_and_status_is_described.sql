@@ -25,7 +25,7 @@ select set_eq(
   $$ select reason from drip_core.reasons where effect = 'waits' $$,
   array[
     'template_unavailable', 'sender_paused', 'sender_blocked', 'daily_limit', 'pacing', 'window_closed', 'throttled', 'contact_cap',
-    'sequence_paused', 'auto_replied', 'outcome_unknown'
+    'sequence_paused', 'auto_replied', 'outcome_unknown', 'soft_bounced'
   ]::drip.reason[],
   'C2: temporary obstacles wait, and nothing else does'
 );

@@ -19,6 +19,9 @@ insert into analyst_columns values
   'consent_ledger',
   'organization_id id contact_id channel state is_effective basis source wording_version actor_profile_id occurred_at recorded_at step_id'
 ),
+('reaction_failures', 'organization_id id kind fact_id contact_id enrollment_id reason occurred_at failed_at error_code attempts next_try_at resolved_at'),
+('provider_events', 'organization_id id type state occurred_at recorded_at next_try_at'),
+('inbound_messages', 'organization_id id class state channel received_at recorded_at'),
 ('suppressions', 'organization_id id channel sequence_id reason created_at lifted_at lifted_by'),
 ('messages', 'organization_id enrollment_id step_id sequence_id version channel channel_account_id status reason settled_at'),
 ('held_messages', 'organization_id enrollment_id step_id channel_account_id claim_token handed_over_at held_at error_code'),
@@ -36,7 +39,7 @@ select unnest(array[
   'queues',
   'reasons',
   'reduced_events',
-  'replans',
+  'replans', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
   'retention',
   'secret_keys',
   'simulations',
@@ -63,7 +66,8 @@ select set_eq(
 select set_eq(
   $$ select schema || '.' || name from relations where relkind = 'v' $$,
   array[
-    'drip_core.invariant_violations', 'drip_report.consent_log', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.sequence_overview',
+    'drip_core.invariant_violations', 'drip_report.consent_log', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.reaction_failures',
+    'drip_report.sequence_overview', 'drip_report.unmatched_facts',
     'drip_report.unknown_outcomes'
   ],
   'L1: every view has a decision'

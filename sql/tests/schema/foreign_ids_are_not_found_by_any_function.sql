@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 40 + 24);
+select plan(3 + 43 + 24);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -23,6 +23,7 @@ insert into calls values
 ('apply_channel_account', $$drip.apply_channel_account(%1$s, '{"key": "box-b", "display_name": "mine now"}')$$),
 ('apply_sequence', $$drip.apply_sequence(%1$s, drip_test.email_definition('seq-b'))$$),
 ('apply_whatsapp_template', $$drip.apply_whatsapp_template(%1$s, '{"name": "x"}')$$),
+('classify_hits', $$drip.classify_hits(%1$s)$$),
 ('enroll', $$drip.enroll(%1$s, 'seq-b', %2$s)$$),
 ('enroll_deals', $$drip.enroll_deals(%1$s, 'seq-b', deal_ids => array[%3$s])$$),
 ('enroll_many', $$drip.enroll_many(%1$s, 'seq-b', array[%2$s])$$),
@@ -41,6 +42,8 @@ insert into calls values
 ('pause_enrollments', $$drip.pause_enrollments(%1$s, array[%4$s])$$),
 ('pause_lane', $$drip.pause_lane(%1$s, %5$s, 'x')$$),
 ('reconsent', $$drip.reconsent(%1$s, %2$s, 'email', '{"source": "x"}')$$),
+('record_inbound', $$drip.record_inbound(%1$s, '{"channel": "email", "from_address": "x@example.net"}')$$),
+('record_provider_event', $$drip.record_provider_event(%1$s, '{"provider_message_id": "x", "type": "delivered"}')$$),
 ('remove_enrollment', $$drip.remove_enrollment(%1$s, %4$s)$$),
 ('remove_enrollments', $$drip.remove_enrollments(%1$s, array[%4$s])$$),
 ('replace_sender', $$drip.replace_sender(%1$s, 'box-b', 'box-c')$$),
