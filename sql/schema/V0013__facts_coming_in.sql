@@ -168,7 +168,10 @@ insert into drip_core.machine_agents (pattern, note) values
 ('safelinks|ms-office|bingpreview|skypeuripreview|microsoft preview', 'Microsoft scanners and previews.'),
 ('headlesschrome|phantomjs|puppeteer|playwright|selenium', 'Browsers without a person.'),
 ('python|curl/|wget|go-http-client|java/|okhttp|apache-httpclient|libwww|aiohttp|httpx|node-fetch|axios|ruby|perl|php/|scrapy', 'Programs.'),
-('bot\M|crawler|spider|slurp|facebookexternalhit|slackbot|whatsapp/|telegrambot|twitterbot|linkedinbot|discordbot|embedly|preview', 'Crawlers and link previews.');
+(
+  'bot\M|crawler|spider|slurp|facebookexternalhit|slackbot|whatsapp/|telegrambot|twitterbot|linkedinbot|discordbot|embedly|preview',
+  'Crawlers and link previews.'
+);
 
 create table drip_core.step_links (
   organization_id bigint not null,
@@ -231,6 +234,7 @@ comment on column drip_core.deals.stage_changed_at is 'When the stage last chang
 alter table drip_core.lanes add column guarded_from timestamptz;
 comment on column drip_core.lanes.guarded_from is 'What happened before does not count against the sender: it was resumed then.';
 
+-- squawk-ignore ban-drop-constraint
 alter table drip_core.retention drop constraint a_subject_of_retention_is_known;
 alter table drip_core.retention add constraint a_subject_of_retention_is_known check (
   subject in ('event_details', 'late_results', 'message_values', 'raw_facts')

@@ -1,4 +1,4 @@
-"""``pgdrip serve``: the public pages behind unsubscribe links (extra ``web``)."""
+"""``pgdrip serve``: unsubscribe pages, counted links and the pixel (extra ``web``)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def serve(
     ] = "127.0.0.1",
     url: DatabaseUrlOption = None,
 ) -> None:
-    """Serve the pages behind unsubscribe links: /u/TOKEN, /healthz, /readyz. Put TLS before it."""
+    """Serve unsubscribe pages (/u/TOKEN), counted links (/c/TOKEN/N) and the pixel (/o/TOKEN.gif).
+
+    /healthz and /readyz are for supervisors. Put TLS before it.
+    """
     try:
         import uvicorn
 

@@ -1,4 +1,7 @@
-"""The ASGI application: GET shows, POST unsubscribes (RFC 8058), and nothing else changes anything.
+"""The ASGI application: pages behind unsubscribe links, links that are counted, and the pixel.
+
+GET shows and POST unsubscribes (RFC 8058); a GET of a link or the pixel is written down as a hit,
+and changes nothing else.
 
 It works as ``drip_public``, which may call the token functions and nothing else; every connection
 takes that role before its first statement, whatever the login may be. Addresses of requests are not
@@ -7,6 +10,8 @@ logged: the token in them is all that is needed to unsubscribe.
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +25,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +36,12 @@ from pgdrip.web.pages import SECURITY_HEADERS, choose_language, load_texts, rend
 MAX_BODY = 16 * 1024
 #: Tokens of our links have 66 characters; nothing longer reaches the database.
 MAX_TOKEN = 200
+#: Links of a body are numbered; no body has more.
+MAX_LINK = 100_000
+#: What is kept of a user agent.
+MAX_AGENT = 500
+#: A transparent picture of one pixel.
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 Connection = psycopg.AsyncConnection[TupleRow]
 log = get_logger()
@@ -61,6 +72,22 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+def _token(request: Request) -> str:
+    """The token of the address; a text of PostgreSQL has no NUL."""
+    return str(request.path_params["token"])[:MAX_TOKEN].replace("\0", "")
+
+
+def _visitor(request: Request) -> tuple[str | None, str | None]:
+    """User agent and IP address of who asks, as far as they can be told."""
+    agent = request.headers.get("user-agent")
+    host = request.client.host if request.client else ""
+    try:
+        address = str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        address = None
+    return agent[:MAX_AGENT].replace("\0", "") if agent is not None else None, address
+
+
 class PublicPages:
     """The handlers, with their connection pool, their texts and their limit of page views."""
 
@@ -70,14 +97,14 @@ class PublicPages:
         self.views = views
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    async def ask(self, statement: str, *args: str, read_only: bool) -> dict[str, Any]:
+    async def ask(self, statement: str, *args: object, read_only: bool) -> Any:
         """What a token function answers; a page view cannot write even if it wanted to."""
         async with self.pool.connection() as connection, connection.transaction():
             if read_only:
                 await connection.execute("set transaction read only")
             cursor = await connection.execute(statement.encode(), args)
             [(answer,)] = await cursor.fetchall()
-            return dict(answer)
+            return answer
 
     def page(
         self, request: Request, kind: str, info: dict[str, Any], status: int = 200, **more: Any
@@ -95,8 +122,7 @@ class PublicPages:
         A page view is limited per client. A POST is not: mailbox providers send those of many
         people from few addresses, and one that is refused is one that is lost.
         """
-        # a text of PostgreSQL has no NUL
-        token = request.path_params["token"][:MAX_TOKEN].replace("\0", "")
+        token = _token(request)
         try:
             if request.method == "POST":
                 source = await self.source(request)
@@ -114,6 +140,36 @@ class PublicPages:
         if info["status"] == "unsubscribed":
             return self.page(request, "done", info)
         return self.page(request, "question", info, form=True)
+
+    async def click(self, request: Request) -> Response:
+        """GET leads on to where the body led when it was published; HEAD does, and is no click."""
+        token, link = _token(request), request.path_params["link"]
+        try:
+            if link > MAX_LINK:
+                url = None
+            elif request.method == "HEAD":
+                statement = "select drip.click_target(%s, %s)"
+                url = await self.ask(statement, token, link, read_only=True)
+            else:
+                statement = "select drip.record_click(%s, %s, %s, %s)"
+                visitor = _visitor(request)
+                url = await self.ask(statement, token, link, *visitor, read_only=False)
+        except (psycopg.Error, PoolTimeout) as problem:
+            log.error("click failed", code="WEB06", error=type(problem).__name__)
+            return self.page(request, "failed", {}, 503)
+        if url is None:
+            return self.page(request, "no_link", {}, 404)
+        return RedirectResponse(url, 302)
+
+    async def pixel(self, request: Request) -> Response:
+        """The picture, always; what is known of the visit is written down, but not of a HEAD."""
+        if request.method == "GET":
+            try:
+                statement = "select drip.record_open(%s, %s, %s)"
+                await self.ask(statement, _token(request), *_visitor(request), read_only=False)
+            except (psycopg.Error, PoolTimeout) as problem:
+                log.error("open failed", code="WEB06", error=type(problem).__name__)
+        return Response(PIXEL, media_type="image/gif")
 
     async def source(self, request: Request) -> str:
         """``one_click`` for the body of RFC 8058 in either encoding, else ``link``."""
@@ -182,6 +238,8 @@ def make_app(
         Route("/u/{token}", handler, methods=methods),
         # answered, not redirected: RFC 8058 forbids that
         Route("/u/{token}/", handler, methods=methods),
+        Route("/c/{token}/{link:int}", pages.click),
+        Route("/o/{token}.gif", pages.pixel),
     ]
     app = Starlette(
         routes=[

@@ -1,4 +1,4 @@
-"""The page behind an unsubscribe link, in the language the browser asks for."""
+"""The pages behind unsubscribe links (and broken ones), in the language the browser asks for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def choose_language(accepted: str, known: Mapping[str, object]) -> str:
 def render(
     language: str, texts: Texts, kind: str, info: Mapping[str, Any], *, form: bool = False
 ) -> str:
-    """A page: ``kind`` is ``question``, ``done``, ``failed`` or ``too_many``.
+    """A page: ``kind`` is ``question``, ``done``, ``no_link``, ``failed`` or ``too_many``.
 
     ``info`` is what ``drip.unsubscribe_info`` answers; without names the neutral text is used.
     """
@@ -86,7 +86,8 @@ def render(
     return (
         f'<!doctype html><html lang="{escape(language)}" dir="{escape(texts["dir"])}"><head>'
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(texts['title'])}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{escape(texts['no_link' if kind == 'no_link' else 'title'])}</title>"
+        f"<style>{_STYLE}</style></head><body><main>"
         f'<div role="status"><h1>{escape(texts[heading]).format_map(names)}</h1>'
         f"<p>{escape(texts[explanation]).format_map(names)}</p></div>{button}</main></body></html>"
     )

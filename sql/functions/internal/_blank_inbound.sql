@@ -10,7 +10,7 @@ begin atomic
   set
     external_id = case when i.external_id like 'sha256:%' then i.external_id else drip_core._blind_id(i.external_id) end,
     from_address = null, to_address = null, from_hash = null, in_reply_to = '{}', subject = null, text_body = null, headers = '{}'
-  where i.organization_id = _blank_inbound.organization_id and i.id = any (_blank_inbound.inbound_ids);
+  where i.organization_id = _blank_inbound.organization_id and i.id = any(_blank_inbound.inbound_ids);
 end;
 
 revoke all on function drip_core._blank_inbound(bigint, bigint[]) from public, drip_app, drip_runner, drip_public, drip_analyst;

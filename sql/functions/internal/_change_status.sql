@@ -33,6 +33,10 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._change_status(bigint, bigint[], drip.enrollment_status, drip.reason, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._change_status(bigint, bigint[], drip.enrollment_status, drip.reason, jsonb) from public,
+drip_app,
+drip_runner,
+drip_public,
+drip_analyst;
 comment on function drip_core._change_status(bigint, bigint[], drip.enrollment_status, drip.reason, jsonb) is
 'Brings open enrollments to a status for a reason that came from outside; those that changed.';

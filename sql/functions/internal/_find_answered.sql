@@ -92,6 +92,10 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._find_answered(bigint, drip.channel, text, text[], text, bytea, timestamptz) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._find_answered(bigint, drip.channel, text, text[], text, bytea, timestamptz) from public,
+drip_app,
+drip_runner,
+drip_public,
+drip_analyst;
 comment on function drip_core._find_answered(bigint, drip.channel, text, text[], text, bytea, timestamptz) is
 'The message that an inbound one answers, whose it is, and how that was found; nulls: none.';

@@ -6,7 +6,8 @@ language sql
 stable
 begin atomic
   select exists(
-    select from drip_core.machine_agents as m where btrim(coalesce(_is_machine_agent.user_agent, '')) ~* m.pattern
+    select from drip_core.machine_agents as m
+    where btrim(coalesce(_is_machine_agent.user_agent, '')) ~* m.pattern
   );
 end;
 

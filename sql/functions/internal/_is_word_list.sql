@@ -9,10 +9,10 @@ begin atomic
   select
     case
       when jsonb_typeof(_is_word_list.value) = 'array'
-        then not exists(
-          select from jsonb_array_elements(_is_word_list.value) as e
-          where jsonb_typeof(e.value) <> 'string' or btrim(e.value #>> '{}') = '' or length(e.value #>> '{}') > 100
-        )
+        then not exists (
+            select from jsonb_array_elements(_is_word_list.value) as e
+            where jsonb_typeof(e.value) <> 'string' or btrim(e.value #>> '{}') = '' or length(e.value #>> '{}') > 100
+          )
       when _is_word_list.value is not null then false
     end;
 end;

@@ -96,6 +96,10 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._react_to_deal(bigint, bigint, text, boolean, boolean, timestamptz) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._react_to_deal(bigint, bigint, text, boolean, boolean, timestamptz) from public,
+drip_app,
+drip_runner,
+drip_public,
+drip_analyst;
 comment on function drip_core._react_to_deal(bigint, bigint, text, boolean, boolean, timestamptz) is
 'What campaigns make of a deal that was created or whose stage changed: conversions, exits, enrollments.';

@@ -83,5 +83,9 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._record_hit(bigint, bigint, bigint, drip.event_type, int, text, inet) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._record_hit(bigint, bigint, bigint, drip.event_type, int, text, inet) from public,
+drip_app,
+drip_runner,
+drip_public,
+drip_analyst;
 comment on function drip_core._record_hit(bigint, bigint, bigint, drip.event_type, int, text, inet) is 'Records an open or a click of a message with its event, and judges it.';

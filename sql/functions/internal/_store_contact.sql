@@ -11,7 +11,9 @@ begin
   end if;
 end;
 $$;
-create or replace function drip_core._store_contact(organization_id bigint, contact jsonb, source text, out contact_id bigint, out outcome text, out added_tags text[])
+create or replace function drip_core._store_contact(
+  organization_id bigint, contact jsonb, source text, out contact_id bigint, out outcome text, out added_tags text[]
+)
 returns record
 language plpgsql
 volatile

@@ -69,6 +69,10 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._unsubscribe_message(bigint, bigint, bigint, text, bytea[], jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._unsubscribe_message(bigint, bigint, bigint, text, bytea[], jsonb) from public,
+drip_app,
+drip_runner,
+drip_public,
+drip_analyst;
 comment on function drip_core._unsubscribe_message(bigint, bigint, bigint, text, bytea[], jsonb) is
 'Unsubscribes whom a message was sent to from its channel; how many enrollments ended, how many had a message in flight.';

@@ -53,14 +53,17 @@ select is(
   (
     select s.key || ' ' || (e.data ->> 'attributed_by') || ' ' || (e.data ->> 'is_inferred')
     from drip_core.events as e
-    join drip_core.steps as s on s.organization_id = e.organization_id and s.id = e.step_id
+    inner join drip_core.steps as s on e.organization_id = s.organization_id and e.step_id = s.id
     where e.organization_id = drip_test.org() and e.enrollment_id = drip_test.kept('pausing') and e.type = 'replied'
   ),
   's1 token false', 'H5: a reply belongs to the message that it answers, not to the next step'
 );
 select is(drip.resume_enrollment(drip_test.org(), drip_test.kept('pausing'))::text, 'active', 'a person may go on');
 select is(
-  (select e.data from drip_core.events as e where e.organization_id = drip_test.org() and e.enrollment_id = drip_test.kept('pausing') and e.type = 'resumed'),
+  (
+    select e.data from drip_core.events as e
+    where e.organization_id = drip_test.org() and e.enrollment_id = drip_test.kept('pausing') and e.type = 'resumed'
+  ),
   null, 'the resumption does not carry the cause of the pause'
 );
 select drip_test.at(clock_timestamp() + interval '3 days');
@@ -71,10 +74,12 @@ select is(drip_test.state(drip_test.org(), drip_test.kept('pausing')), 'paused/r
 -- by References, by the provider's id, by address
 select is(
   pg_temp.kept_of(pg_temp.reply(drip_test.kept('going'), jsonb_build_object('external_id', 'refs', 'in_reply_to', '[]'::jsonb, 'headers', jsonb_build_object(
-    'References', '<other@example.net> ' || pg_temp.message_id(drip_test.kept('going')))))),
+    'References', '<other@example.net> ' || pg_temp.message_id(drip_test.kept('going'))
+  )))),
   format('human applied %s token', drip_test.kept('going')), 'the References header names it as well'
 );
-update drip_core.messages as m set provider_message_id = '0100abc' where m.organization_id = drip_test.org() and m.enrollment_id = drip_test.kept('exiting');
+update drip_core.messages as m set provider_message_id = '0100abc'
+where m.organization_id = drip_test.org() and m.enrollment_id = drip_test.kept('exiting');
 select is(
   pg_temp.kept_of(pg_temp.reply(drip_test.kept('exiting'), '{"external_id": "ses", "in_reply_to": ["<0100abc@eu-west-1.amazonses.com>"]}')),
   format('human applied %s provider_id', drip_test.kept('exiting')), 'so does the id of the provider, with the domain it puts behind'
@@ -86,7 +91,10 @@ select is(
   format('human applied %s address', drip_test.kept('bobs')), 'a bare mail answers the last message to that address'
 );
 select is(
-  (select (e.data ->> 'is_inferred')::boolean from drip_core.events as e where e.organization_id = drip_test.org() and e.enrollment_id = drip_test.kept('bobs') and e.type = 'replied'),
+  (
+    select (e.data ->> 'is_inferred')::boolean from drip_core.events as e
+    where e.organization_id = drip_test.org() and e.enrollment_id = drip_test.kept('bobs') and e.type = 'replied'
+  ),
   true, 'and the fact says that this was inferred'
 );
 select is(drip_test.state(drip_test.org(), drip_test.kept('bobs')), 'exited/replied', 'it stops the sequence all the same');
@@ -98,7 +106,8 @@ select is(
 );
 select is(
   pg_temp.kept_of(pg_temp.reply(drip_test.kept('exiting'), jsonb_build_object(
-    'external_id', 'forged', 'from_address', 'carol@example.net', 'in_reply_to', jsonb_build_array('<' || repeat('ab', 33) || '@sender.example>')))),
+    'external_id', 'forged', 'from_address', 'carol@example.net', 'in_reply_to', jsonb_build_array('<' || repeat('ab', 33) || '@sender.example>')
+  ))),
   'human unmatched', 'H5: so does one with a token that was never made'
 );
 select is(
@@ -109,23 +118,37 @@ select is(
 select drip_test.keep('flying', (drip_test.enrolled(drip_test.org(), 'going', array[drip_test.kept('bob')]))[1]);
 create temporary table flying on commit drop as select drip_test.claims(drip_test.org()) as claims;
 select drip.record_inbound(drip_test.org(), jsonb_build_object(
-  'channel', 'email', 'from_address', 'bob@example.net', 'text', 'stop', 'external_id', 'flying-stop'));
+  'channel', 'email', 'from_address', 'bob@example.net', 'text', 'stop', 'external_id', 'flying-stop'
+));
 select is(drip_test.state(drip_test.org(), drip_test.kept('flying')), 'unsubscribed/unsubscribed', 'X9: a stop while a message is in flight');
 select is((select drip_test.report(f.claims) from flying as f), 'advanced', 'X9: what was in flight settles');
 select is(drip_test.state(drip_test.org(), drip_test.kept('flying')), 'unsubscribed/unsubscribed', 'X9: and changes nothing');
 
 -- who may, and bad input
-select is(drip_test.error_of($$ select drip.record_inbound(drip_test.org() + 1000000, '{"channel": "email", "from_address": "x@y.example"}') $$),
-  'PT404 | organization not found | organization_id: ' || drip_test.org() + 1000000, 'H2: no other organization');
-select is(drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "email"}') $$),
-  'PT422 | invalid message | message.from_address: who wrote it is needed', 'no sender');
-select is(drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "fax", "from_address": "x"}') $$),
-  'PT422 | unknown channel | channel: fax', 'no such channel');
-select is(drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "x@y.example", "received_at": "yesterday"}') $$),
-  'PT422 | invalid message | message.received_at: "yesterday" is not a time such as 2026-12-01T09:30:00Z', 'no time');
-select matches(drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "email", "sender": "x@y.example"}') $$),
-  '^PT422 . invalid message . .*sender', 'an unknown key');
-select is((select count(*) from drip_core.reaction_failures as f where f.organization_id = drip_test.org()), 0::bigint, 'no reaction failed');
+select is(
+  drip_test.error_of($$ select drip.record_inbound(drip_test.org() + 1000000, '{"channel": "email", "from_address": "x@y.example"}') $$),
+  'PT404 | organization not found | organization_id: ' || drip_test.org() + 1000000, 'H2: no other organization'
+);
+select is(
+  drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "email"}') $$),
+  'PT422 | invalid message | message.from_address: who wrote it is needed', 'no sender'
+);
+select is(
+  drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "fax", "from_address": "x"}') $$),
+  'PT422 | unknown channel | channel: fax', 'no such channel'
+);
+select is(
+  drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "x@y.example", "received_at": "yesterday"}') $$),
+  'PT422 | invalid message | message.received_at: "yesterday" is not a time such as 2026-12-01T09:30:00Z', 'no time'
+);
+select matches(
+  drip_test.error_of($$ select drip.record_inbound(drip_test.org(), '{"channel": "email", "sender": "x@y.example"}') $$),
+  '^PT422 . invalid message . .*sender', 'an unknown key'
+);
+select is((
+  select count(*) from drip_core.reaction_failures as f
+  where f.organization_id = drip_test.org()
+), 0::bigint, 'no reaction failed');
 select drip_test.no_violations();
 select * from finish();
 rollback;

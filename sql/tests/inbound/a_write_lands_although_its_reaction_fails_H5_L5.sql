@@ -15,13 +15,23 @@ language sql
 as $$ select (current_setting('drip_test.ids')::bigint[])[n] $$;
 create temporary table them (n int, key text, id bigint) on commit drop;
 insert into them
-select g.n, g.key, (drip_test.enrolled(drip_test.org(), g.key, array[pg_temp.contact(g.n)]))[1]
+select
+  g.n,
+  g.key,
+  (drip_test.enrolled(drip_test.org(), g.key, array[pg_temp.contact(g.n)]))[1]
 from (
-  select n, 'exiting' as key from generate_series(1, 7) as n
+  select
+    n,
+    'exiting' as key
+  from generate_series(1, 7) as n
   union all
-  select 1, 'pausing'
+  select
+    1,
+    'pausing'
   union all
-  select 1, 'going'
+  select
+    1,
+    'going'
 ) as g;
 create temporary table flown on commit drop as select * from drip.claim(500, organization_id => drip_test.org());
 select drip_test.report((
@@ -50,7 +60,9 @@ $$;
 
 -- break what the reactions stand on, each at another place
 create temporary table sources on commit drop as
-select p.oid, pg_get_functiondef(p.oid) as definition
+select
+  p.oid,
+  pg_get_functiondef(p.oid) as definition
 from pg_proc as p
 where p.pronamespace = 'drip_core'::regnamespace and p.proname in ('_change_status', '_withdraw_consent', '_enroll_contacts', '_find_answered');
 create function pg_temp.break(name text)
@@ -80,9 +92,16 @@ select pg_temp.break(n) from unnest(array['_change_status', '_withdraw_consent',
 
 select isnt(pg_temp.mail(1, 'Yes please'), null, 'H5: a reply lands');
 select isnt(pg_temp.mail(2, 'STOP'), null, 'H5: a stop word lands');
-select is(drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(3), 'type', 'bounced')), 'pending', 'H5: a bounce lands');
-select is(drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(4), 'type', 'complained')), 'pending', 'H5: a complaint');
-select is(drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(5), 'type', 'unsubscribed')), 'pending', 'H5: an unsubscribe');
+select is(
+  drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(3), 'type', 'bounced')), 'pending', 'H5: a bounce lands'
+);
+select is(
+  drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(4), 'type', 'complained')), 'pending', 'H5: a complaint'
+);
+select
+  is(
+    drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(5), 'type', 'unsubscribed')), 'pending', 'H5: an unsubscribe'
+  );
 select isnt(drip.upsert_deal(drip_test.org(), '{"external_id": "d6", "contact_external_id": "c6", "stage": "won"}'), null, 'H5: a deal lands');
 -- the stage moves on: what was reached is not forgotten
 select isnt(drip.upsert_deal(drip_test.org(), '{"external_id": "d6", "stage": "paid"}'), null, 'H5: and changes');
@@ -91,13 +110,21 @@ select pg_temp.mend();
 select pg_temp.break('_find_answered');
 select isnt(pg_temp.mail(7, 'Hello'), null, 'H5: a reply whose message cannot be looked up lands');
 select is(
-  (select string_agg(concat_ws('/', f.kind, f.reason, f.error_code), ' ' order by f.failure_id) from drip_report.reaction_failures as f where f.organization_id = drip_test.org()),
+  (
+    select string_agg(concat_ws('/', f.kind, f.reason, f.error_code), ' ' order by f.failure_id) from drip_report.reaction_failures as f
+    where f.organization_id = drip_test.org()
+  ),
   'inbound/replied/XX001 inbound/unsubscribed/XX001 provider_event/bounced/XX001 provider_event/complained/XX001 provider_event/unsubscribed/XX001 '
   || 'deal/deal_stage/XX001 tag/XX001 inbound/replied/XX001',
   'H5: each failure is visible'
 );
 select is(
-  (select count(*) from drip_core.inbound_messages as i where i.organization_id = drip_test.org() and i.state = 'pending'), 3::bigint, 'H5: with the rows as they came'
+  (
+    select count(*) from drip_core.inbound_messages as i
+    where i.organization_id = drip_test.org() and i.state = 'pending'
+  ),
+  3::bigint,
+  'H5: with the rows as they came'
 );
 select is(pg_temp.state(1) || ' ' || pg_temp.state(3) || ' ' || pg_temp.state(6), 'active/- active/- active/-', 'nothing has been decided yet');
 
@@ -116,26 +143,41 @@ select is(pg_temp.state(7), 'exited/replied', 'L5: a reply whose message nobody 
 
 -- the tick
 select is(drip.tick() ->> 'reactions_resolved', '1', 'while it is broken, the tick makes up only for the deal, of which nothing is left to do');
-select is((select min(f.attempts) from drip_core.reaction_failures as f where f.organization_id = drip_test.org()), 2, 'but has tried');
+select is((
+  select min(f.attempts) from drip_core.reaction_failures as f
+  where f.organization_id = drip_test.org()
+), 2, 'but has tried');
 select pg_temp.mend();
 select drip_test.at(drip_core.now() + interval '2 hours');
 select is(drip.tick() ->> 'reactions_resolved', '7', 'H5: mended, the tick makes up for all of it');
 select is(
-  (select count(*) from drip_report.reaction_failures as f where f.organization_id = drip_test.org() and f.resolved_at is null), 0::bigint, 'H5: nothing is left over'
+  (
+    select count(*) from drip_report.reaction_failures as f
+    where f.organization_id = drip_test.org() and f.resolved_at is null
+  ),
+  0::bigint,
+  'H5: nothing is left over'
 );
 select is(
-  (select string_agg(r.outcome::text, ' ' order by n.n) from generate_series(2, 5) as n (n) cross join lateral drip.enroll(drip_test.org(), 'going', pg_temp.contact(n.n)) as r),
+  (
+    select string_agg(r.outcome::text, ' ' order by n.n)
+    from generate_series(2, 5) as n (n)
+    cross join lateral drip.enroll(drip_test.org(), 'going', pg_temp.contact(n.n)) as r
+  ),
   'opted_out bounced opted_out opted_out', 'H5: the suppressions are there'
 );
 select is(
-  (select string_agg(v.type::text, ' ' order by v.type::text) from drip_core.events as v where v.organization_id = drip_test.org() and v.type in ('replied', 'complained') and v.enrollment_id is not null),
+  (
+    select string_agg(v.type::text, ' ' order by v.type::text) from drip_core.events as v
+    where v.organization_id = drip_test.org() and v.type in ('replied', 'complained') and v.enrollment_id is not null
+  ),
   'complained replied replied replied', 'H5: so are the facts: two replies and a stop that was one'
 );
 select is(
   (
     select string_agg(concat_ws('/', q.key, e.source), ' ')
     from drip_core.enrollments as e
-    join drip_core.sequences as q on q.organization_id = e.organization_id and q.id = e.sequence_id
+    inner join drip_core.sequences as q on e.organization_id = q.organization_id and e.sequence_id = q.id
     where e.organization_id = drip_test.org() and e.contact_id = pg_temp.contact(8)
   ),
   'welcome/tag', 'H5: and who got the tag is enrolled'

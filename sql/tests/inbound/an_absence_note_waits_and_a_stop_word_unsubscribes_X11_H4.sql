@@ -6,7 +6,12 @@ select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'box', '{"config": {"unsubscribe_address": "leave@sender.example"}}');
 select drip_test.phone_line(drip_test.org(), 'phone', 'whatsapp_lite', '{"min_gap": null, "max_gap": null}');
 select drip_test.email_sequence(drip_test.org(), 'mails', 3);
-select count(*) from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"}, {"key": "s2", "channel": "whatsapp_lite", "delay": "1 day", "text": "Hi"}]}');
+select count(*)
+from drip.apply_sequence(
+    drip_test.org(),
+    '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"},
+    {"key": "s2", "channel": "whatsapp_lite", "delay": "1 day", "text": "Hi"}]}'
+  );
 select drip_test.at('2026-11-24 09:00:00+00');
 select set_config('drip_test.ids', drip_test.contacts(drip_test.org(), 6, 'c')::text, true);
 create function pg_temp.contact(n int)
@@ -20,10 +25,14 @@ select drip_test.report((
   select jsonb_agg(jsonb_build_object('organization_id', f.organization_id, 'enrollment_id', f.enrollment_id, 'claim_token', f.claim_token)) from claimed as f
 ));
 insert into flown
-select n, c.enrollment_id, c.headers, c.link_token
+select
+  n,
+  c.enrollment_id,
+  c.headers,
+  c.link_token
 from generate_series(1, 6) as n
-join drip_core.enrollments as e on e.organization_id = drip_test.org() and e.contact_id = pg_temp.contact(n)
-join claimed as c on c.enrollment_id = e.id;
+inner join drip_core.enrollments as e on e.organization_id = drip_test.org() and e.contact_id = pg_temp.contact(n)
+inner join claimed as c on e.id = c.enrollment_id;
 create function pg_temp.mail(n int, body text, extra jsonb default '{}')
 returns bigint
 language sql
@@ -56,9 +65,17 @@ select is(pg_temp.place(1), 'active s2, attempt 0, due 2026-12-03 08:00', 'X11: 
 select pg_temp.mail(2, 'I am away.', '{"subject": "Automatic reply: Subject 1"}');
 select is(pg_temp.place(2), 'active s2, attempt 0, due 2026-11-27 09:00', 'X11: three days where no day is named');
 select pg_temp.mail(3, 'We have received your message.', '{"headers": {"X-Autorespond": "ticket"}}');
-select is(pg_temp.place(3) || ' ' || pg_temp.events(3), 'active s2, attempt 0, due 2026-11-25 09:00 enrolled sent auto_replied', 'X11: a ticket system makes nobody wait');
+select
+  is(
+    pg_temp.place(3) || ' ' || pg_temp.events(3),
+    'active s2, attempt 0, due 2026-11-25 09:00 enrolled sent auto_replied',
+    'X11: a ticket system makes nobody wait'
+  );
 select is(
-  (select o.reply_rate from drip_report.sequence_overview as o where o.organization_id = drip_test.org() and o.sequence_key = 'mails'), 0.0,
+  (
+    select o.reply_rate from drip_report.sequence_overview as o
+    where o.organization_id = drip_test.org() and o.sequence_key = 'mails'
+  ), 0.0,
   'G2: automatic answers are no replies'
 );
 select drip_test.at('2026-11-26 09:00:00+00');
@@ -66,38 +83,61 @@ select is(drip_test.settle(), '{"advanced": 4}', 'X11: the others go on');
 
 -- a stop word
 select pg_temp.mail(4, E'Stop!\n\n> Hello');
-select is(drip_test.state(drip_test.org(), f.enrollment_id), 'unsubscribed/unsubscribed', 'H4: a stop word unsubscribes') from flown as f where f.n = 4;
+select is(drip_test.state(drip_test.org(), f.enrollment_id), 'unsubscribed/unsubscribed', 'H4: a stop word unsubscribes') from flown as f
+where f.n = 4;
 select is(pg_temp.events(4), 'enrolled sent sent replied unsubscribed', 'G2: it is a person''s answer, and an unsubscribe');
 select is(
-  (select l.source || ' ' || l.state from drip_core.consent_ledger as l where l.organization_id = drip_test.org() and l.contact_id = pg_temp.contact(4)),
+  (
+    select l.source || ' ' || l.state from drip_core.consent_ledger as l
+    where l.organization_id = drip_test.org() and l.contact_id = pg_temp.contact(4)
+  ),
   'stop_word opted_out', 'H4: the ledger says how'
 );
 select results_eq($$ select r.outcome::text from drip.enroll(drip_test.org(), 'mails', pg_temp.contact(4)) as r $$, array['opted_out'], 'H4: it holds');
 
 -- the mailbox of List-Unsubscribe
-select is(
-  f.headers ->> 'List-Unsubscribe',
-  '<https://mail.example.com/u/' || f.link_token || '>, <mailto:leave@sender.example?subject=unsubscribe%20' || f.link_token || '>',
-  'RFC 2369: the header names both ways'
-) from flown as f where f.n = 5;
-select drip.record_inbound(drip_test.org(), jsonb_build_object(
-    'channel', 'email', 'from_address', 'alias@elsewhere.example', 'to_address', 'leave@sender.example', 'subject', 'unsubscribe ' || f.link_token)) is not null
-from flown as f where f.n = 5;
-select is(drip_test.state(drip_test.org(), f.enrollment_id), 'unsubscribed/unsubscribed', 'a mail there unsubscribes whom the message went to') from flown as f where f.n = 5;
+select
+  is(
+    f.headers ->> 'List-Unsubscribe',
+    '<https://mail.example.com/u/' || f.link_token || '>, <mailto:leave@sender.example?subject=unsubscribe%20' || f.link_token || '>',
+    'RFC 2369: the header names both ways'
+  )
+from flown as f
+where f.n = 5;
+select
+  drip.record_inbound(drip_test.org(), jsonb_build_object(
+    'channel', 'email', 'from_address', 'alias@elsewhere.example', 'to_address', 'leave@sender.example', 'subject', 'unsubscribe ' || f.link_token
+  )) is not null
+from flown as f
+where f.n = 5;
+select is(drip_test.state(drip_test.org(), f.enrollment_id), 'unsubscribed/unsubscribed', 'a mail there unsubscribes whom the message went to')
+from flown as f
+where f.n = 5;
 select is(pg_temp.events(5), 'enrolled sent sent unsubscribed', 'G2: a mail client''s request is no reply');
 select is(
-  (select l.source from drip_core.consent_ledger as l where l.organization_id = drip_test.org() and l.contact_id = pg_temp.contact(5)), 'mailto', 'and the ledger says how'
+  (
+    select l.source from drip_core.consent_ledger as l
+    where l.organization_id = drip_test.org() and l.contact_id = pg_temp.contact(5)
+  ),
+  'mailto',
+  'and the ledger says how'
 );
 select results_eq(
-  $$ select r.outcome::text from drip.enroll(drip_test.org(), 'mails', drip_test.contact(drip_test.org(), 'alias', '{"email": "alias@elsewhere.example"}')) as r $$,
+  $$
+    select r.outcome::text
+    from drip.enroll(drip_test.org(), 'mails', drip_test.contact(drip_test.org(), 'alias', '{"email": "alias@elsewhere.example"}')) as r $$,
   array['opted_out'], 'whoever wrote it is not written to either'
 );
 -- the message token is no key to it: third parties see it
-select drip.record_inbound(drip_test.org(), jsonb_build_object(
+select
+  drip.record_inbound(drip_test.org(), jsonb_build_object(
     'channel', 'email', 'from_address', 'x@elsewhere.example', 'to_address', 'leave@sender.example', 'text', 'hm',
-    'subject', 'forward ' || substring(f.headers ->> 'Message-ID' from '[0-9a-f]{66}'))) is not null
-from flown as f where f.n = 6;
-select is(drip_test.state(drip_test.org(), f.enrollment_id), 'active/-', 'a message token unsubscribes nobody') from flown as f where f.n = 6;
+    'subject', 'forward ' || substring(f.headers ->> 'Message-ID' from '[0-9a-f]{66}')
+  )) is not null
+from flown as f
+where f.n = 6;
+select is(drip_test.state(drip_test.org(), f.enrollment_id), 'active/-', 'a message token unsubscribes nobody') from flown as f
+where f.n = 6;
 
 -- a stranger's stop is kept: whoever gets the address later is not written to
 select drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "New Person <new@example.net>", "text": "unsubscribe"}') is not null;
@@ -115,7 +155,12 @@ select drip.record_inbound(drip_test.org(), '{"channel": "whatsapp_lite", "from_
 select is(drip_test.state(drip_test.org(), drip_test.kept('chat')), 'unsubscribed/unsubscribed', 'H4: stop on a phone');
 select is(drip_test.state(drip_test.org(), drip_test.kept('mail')), 'active/-', 'says nothing of mail');
 select is(
-  (select string_agg(x.channel::text, ' ' order by x.channel) from drip_core.suppressions as x join drip_core.contacts as c on c.organization_id = x.organization_id and c.phone_hash = x.address_hash where c.id = drip_test.kept('dora') and c.organization_id = drip_test.org()),
+  (
+    select string_agg(x.channel::text, ' ' order by x.channel)
+    from drip_core.suppressions as x
+    inner join drip_core.contacts as c on x.organization_id = c.organization_id and x.address_hash = c.phone_hash
+    where c.id = drip_test.kept('dora') and c.organization_id = drip_test.org()
+  ),
   'whatsapp_cloud whatsapp_lite', 'and holds for every way to reach the phone'
 );
 
@@ -123,15 +168,27 @@ select is(
 select drip.erase_contact(drip_test.org(), pg_temp.contact(6));
 select pg_temp.mail(6, 'Who are you?', '{"from_address": "c6@example.net"}') is not null;
 select is(
-  (select count(*) from drip_core.inbound_messages as i where i.organization_id = drip_test.org() and (i.from_address like '%c6@example%' or i.text_body = 'Who are you?')), 0::bigint,
+  (
+    select count(*) from drip_core.inbound_messages as i
+    where i.organization_id = drip_test.org() and (i.from_address like '%c6@example%' or i.text_body = 'Who are you?')
+  ),
+  0::bigint,
   'X7: a letter of an erased person leaves no words'
 );
 select drip.erase_contact(drip_test.org(), pg_temp.contact(4));
 select is(
-  (select count(*) from drip_core.inbound_messages as i where i.organization_id = drip_test.org() and i::text ~ 'c4@example|Stop!'), 0::bigint, 'X7: an erasure empties what was written'
+  (
+    select count(*) from drip_core.inbound_messages as i
+    where i.organization_id = drip_test.org() and i::text ~ 'c4@example|Stop!'
+  ),
+  0::bigint,
+  'X7: an erasure empties what was written'
 );
 select isnt(drip.export_contact(drip_test.org(), pg_temp.contact(1)) -> 'inbound_messages' -> 1 ->> 'text', null, 'what a person wrote is in its export');
-select is((select count(*) from drip_core.reaction_failures as f where f.organization_id = drip_test.org()), 0::bigint, 'no reaction failed');
+select is((
+  select count(*) from drip_core.reaction_failures as f
+  where f.organization_id = drip_test.org()
+), 0::bigint, 'no reaction failed');
 select drip_test.no_violations();
 select * from finish();
 rollback;

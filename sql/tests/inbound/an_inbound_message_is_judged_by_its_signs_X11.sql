@@ -1,7 +1,9 @@
 -- Headers first, then who wrote it, the subject, the text. What no sign makes a machine's was written by a person.
 begin;
 select plan(35);
-create function pg_temp.class_of(subject text, body text, headers jsonb default '{}', from_address text default 'ann@example.net', channel drip.channel default 'email')
+create function pg_temp.class_of(
+  subject text, body text, headers jsonb default '{}', from_address text default 'ann@example.net', channel drip.channel default 'email'
+)
 returns text
 language sql
 as $$ select drip_core._classify_inbound(class_of.channel, class_of.from_address, class_of.subject, class_of.body, class_of.headers)::text $$;
@@ -26,12 +28,16 @@ select is(pg_temp.class_of('Hi', 'Got it', '{}', 'no-reply@example.net'), 'auto_
 select is(pg_temp.class_of('News', 'Buy', '{"list-id": "<news.example.net>"}'), 'list', 'bulk mail is no answer');
 select is(pg_temp.class_of('News', 'Buy', '{"precedence": "bulk"}'), 'list', 'nor is what says bulk');
 select is(
-  pg_temp.class_of('Undelivered', 'x', '{"content-type": "multipart/report; report-type=delivery-status; boundary=x"}'), 'delivery_report', 'a DSN');
+  pg_temp.class_of('Undelivered', 'x', '{"content-type": "multipart/report; report-type=delivery-status; boundary=x"}'), 'delivery_report', 'a DSN'
+);
 select is(pg_temp.class_of('Undelivered', 'x', '{}', 'MAILER-DAEMON@mx.example.net'), 'delivery_report', 'a bounce without type');
 select is(pg_temp.class_of('Abuse', 'x', '{"content-type": "multipart/report; report-type=feedback-report"}'), 'complaint', 'an ARF report');
 select is(pg_temp.class_of('Re: Hi', 'STOP'), 'unsubscribe_request', 'stop');
 select is(pg_temp.class_of('Re: Hi', e' Please remove me! \n'), 'unsubscribe_request', 'a polite one');
-select is(pg_temp.class_of('Re: Hi', e'Unsubscribe.\n\nOn Mon, 1 Dec 2026 at 10:00, Bob <b@x.example> wrote:\n> Hello'), 'unsubscribe_request', 'with what it quotes');
+select
+  is(
+    pg_temp.class_of('Re: Hi', e'Unsubscribe.\n\nOn Mon, 1 Dec 2026 at 10:00, Bob <b@x.example> wrote:\n> Hello'), 'unsubscribe_request', 'with what it quotes'
+  );
 select is(pg_temp.class_of('Re: Hi', e'stop\n\n-- \nAnn\nExample Ltd'), 'unsubscribe_request', 'with a signature');
 select is(pg_temp.class_of('unsubscribe', ''), 'unsubscribe_request', 'a mail that a List-Unsubscribe mailto makes');
 select is(pg_temp.class_of('Re: Hi', 'cancel'), 'human', 'an answer to a question, in a mail');

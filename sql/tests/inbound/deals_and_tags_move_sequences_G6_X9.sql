@@ -5,7 +5,10 @@ select drip_test.organization('A');
 select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'box');
 select drip_test.email_sequence(drip_test.org(), 'sales', 3, '{"exit_on": {"deal_created": true, "deal_stages": ["lost"]}}');
-select drip_test.email_sequence(drip_test.org(), 'winning', 3, '{"goal": {"deal_stages": ["won"], "within": "30 days"}, "exit_on": {"deal_stages": ["won", "lost"]}}');
+select
+  drip_test.email_sequence(
+    drip_test.org(), 'winning', 3, '{"goal": {"deal_stages": ["won"], "within": "30 days"}, "exit_on": {"deal_stages": ["won", "lost"]}}'
+  );
 select drip_test.email_sequence(drip_test.org(), 'welcome', 3, '{"enroll_on": [{"tag_added": "lead"}, {"deal_stage": "qualified"}]}');
 select drip_test.email_sequence(drip_test.org(), 'idle', 3, '{"enroll_on": [{"tag_added": "lead"}]}');
 select count(*) from drip.set_sequence_status(drip_test.org(), 'idle', 'paused');
@@ -44,7 +47,7 @@ select is(
   (
     select concat_ws(' ', s.key, e.channel, e.reason, e.data ->> 'amount', e.data ->> 'currency', e.data ->> 'stage')
     from drip_core.events as e
-    join drip_core.steps as s on s.organization_id = e.organization_id and s.id = e.step_id
+    inner join drip_core.steps as s on e.organization_id = s.organization_id and e.step_id = s.id
     where e.organization_id = drip_test.org() and e.enrollment_id = drip_test.kept('winning') and e.type = 'converted'
   ),
   's1 email goal_reached 120 EUR won', 'G6: the conversion has its value and the message that it follows'
@@ -57,7 +60,10 @@ select drip.upsert_deal(drip_test.org(), '{"external_id": "b1", "stage": "won"}'
 select is(drip_test.state(drip_test.org(), drip_test.kept('unsent')), 'exited/goal_reached', 'who reached the goal before any message gets none');
 select is(drip_test.events(drip_test.org(), drip_test.kept('unsent')), 'enrolled exited', 'G6: and has not converted by it');
 select is(
-  (select o.conversion_rate from drip_report.sequence_overview as o where o.organization_id = drip_test.org() and o.sequence_key = 'winning'), 1.0,
+  (
+    select o.conversion_rate from drip_report.sequence_overview as o
+    where o.organization_id = drip_test.org() and o.sequence_key = 'winning'
+  ), 1.0,
   'G6: conversions are counted of those contacted'
 );
 
@@ -114,7 +120,7 @@ select is(
   (
     select string_agg(c.external_id, ' ' order by c.external_id)
     from drip_core.enrollments as e
-    join drip_core.contacts as c on c.organization_id = e.organization_id and c.id = e.contact_id
+    inner join drip_core.contacts as c on e.organization_id = c.organization_id and e.contact_id = c.id
     where e.organization_id = drip_test.org() and e.source = 'tag' and c.external_id like 'i%'
   ),
   'i1 i4', 'and those of it that have the tag are enrolled'
@@ -123,10 +129,17 @@ select drip_test.keep('quinn', drip_test.contact(drip_test.org(), 'quinn'));
 select drip_test.keep('q', drip.upsert_deal(drip_test.org(), '{"external_id": "q", "contact_external_id": "quinn", "stage": "qualified"}'));
 select is(pg_temp.enrollments(drip_test.kept('quinn')), 'welcome/active/deal', 'a deal that reaches the stage enrolls its contact');
 select is(
-  (select e.deal_id from drip_core.enrollments as e where e.organization_id = drip_test.org() and e.contact_id = drip_test.kept('quinn')), drip_test.kept('q'),
+  (
+    select e.deal_id from drip_core.enrollments as e
+    where e.organization_id = drip_test.org() and e.contact_id = drip_test.kept('quinn')
+  ), drip_test.kept('q'
+  ),
   'with that deal'
 );
-select is((select count(*) from drip_core.reaction_failures as f where f.organization_id = drip_test.org()), 0::bigint, 'no reaction failed');
+select is((
+  select count(*) from drip_core.reaction_failures as f
+  where f.organization_id = drip_test.org()
+), 0::bigint, 'no reaction failed');
 
 -- the claim reads the deals itself: what raced with the enrollment
 select drip_test.keep('racer', drip_test.contact(drip_test.org(), 'racer'));
@@ -141,8 +154,10 @@ select results_eq(
     from drip.validate_sequence(drip_test.org(), drip_test.email_definition('x', 1, '{
       "exit_on": {"deal_created": "yes", "deal_stages": "won", "deals": 1}, "goal": {"within": "tomorrow"}, "enroll_on": [{"tag": "x"}, {"deal_stage": ""}, {}]}')) as p
     order by 1 $$,
-  array['enroll_on[0].tag unknown_key', 'enroll_on[1] invalid', 'enroll_on[2] invalid', 'exit_on.deal_created invalid', 'exit_on.deal_stages invalid',
-    'exit_on.deals unknown_key', 'goal.deal_stages required', 'goal.within invalid'],
+  array[
+    'enroll_on[0].tag unknown_key', 'enroll_on[1] invalid', 'enroll_on[2] invalid', 'exit_on.deal_created invalid', 'exit_on.deal_stages invalid',
+    'exit_on.deals unknown_key', 'goal.deal_stages required', 'goal.within invalid'
+  ],
   'what cannot be meant is refused with its place'
 );
 select is(

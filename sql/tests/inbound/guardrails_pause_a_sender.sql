@@ -51,7 +51,10 @@ select is(pg_temp.paused() || ' ' || pg_temp.lane(), '0 active', 'count once');
 select is(pg_temp.report(10, 10, 'bounced', 'hard'), 'recorded', 'a sixth');
 select is(pg_temp.paused() || ' ' || pg_temp.lane(), '1 paused/bounced', 'is over the band: the lane is paused, with its reason');
 select is(
-  (select l.detail from drip_core.lanes as l where l.organization_id = drip_test.org()),
+  (
+    select l.detail from drip_core.lanes as l
+    where l.organization_id = drip_test.org()
+  ),
   '6 of 50 messages since 2026-11-17 09:00 UTC came back (12.00 %, allowed are 10.00 %); drip.resume_lane lets it go on', 'and with the figures'
 );
 select drip_test.enrolled(drip_test.org(), 'mails', drip_test.contacts(drip_test.org(), 1, 'w'));
@@ -64,7 +67,10 @@ select drip_test.at('2026-11-24 10:20:00+00');
 select is(pg_temp.report(11, 12, 'bounced', 'policy') || ' ' || pg_temp.paused() || ' ' || pg_temp.lane(), 'recorded 0 active', 'what was before is past');
 select pg_temp.send(30, 'c');
 select is(pg_temp.report(60, 60, 'complained') || ' ' || pg_temp.paused() || ' ' || pg_temp.lane(), 'recorded 0 active', 'one complaint is no rate');
-select is(pg_temp.report(61, 61, 'complained') || ' ' || pg_temp.paused() || ' ' || pg_temp.lane(), 'recorded 1 paused/complained', 'two of thirty are over the band');
+select
+  is(
+    pg_temp.report(61, 61, 'complained') || ' ' || pg_temp.paused() || ' ' || pg_temp.lane(), 'recorded 1 paused/complained', 'two of thirty are over the band'
+  );
 select drip.resume_lane(drip_test.org(), drip_test.kept('box'));
 
 -- what a provider refuses at once counts as well
@@ -80,8 +86,10 @@ select drip_test.at('2026-11-25 11:00:00+00');
 select drip_test.enrolled(drip_test.org(), 'mails', drip_test.contacts(drip_test.org(), 22, 'e'));
 select drip_test.settle('rejected', extra => '{"reason": "invalid_address"}');
 select is(pg_temp.paused() || ' ' || pg_temp.lane(), '0 active', 'a null rate is not watched');
-select matches(drip_test.error_of($$ select drip.update_organization(drip_test.org(), '{"guardrails": {"bounce_rate": 5}}') $$),
-  '^PT422 . invalid settings . settings.guardrails', 'a rate is a share');
+select matches(
+  drip_test.error_of($$ select drip.update_organization(drip_test.org(), '{"guardrails": {"bounce_rate": 5}}') $$),
+  '^PT422 . invalid settings . settings.guardrails', 'a rate is a share'
+);
 select drip_test.no_violations();
 select * from finish();
 rollback;

@@ -66,7 +66,7 @@ select is(
   (
     select e.is_machine
     from drip_core.events as e
-    join flown as f on f.enrollment_id = e.enrollment_id and f.n = 1
+    inner join flown as f on e.enrollment_id = f.enrollment_id and f.n = 1
     where e.organization_id = drip_test.org() and e.type = 'opened'
   ),
   true, 'G1: an open by a program is a machine''s'
@@ -86,14 +86,15 @@ select is(
   (
     select string_agg(concat_ws('/', s.key, e.channel, e.reason), ' ' order by e.id)
     from drip_core.events as e
-    join drip_core.steps as s on s.organization_id = e.organization_id and s.id = e.step_id
-    join flown as f on f.enrollment_id = e.enrollment_id and f.n = 2
+    inner join drip_core.steps as s on e.organization_id = s.organization_id and e.step_id = s.id
+    inner join flown as f on e.enrollment_id = f.enrollment_id and f.n = 2
     where e.organization_id = drip_test.org() and e.type = 'bounced'
   ),
   's1/email/invalid_address s1/invalid_address', 'both of the step whose message came back'
 );
 select results_eq(
-  $$ select r.outcome::text from drip.enroll(drip_test.org(), 'mails', pg_temp.contact(2)) as r $$, array['bounced'], 'the address is suppressed');
+  $$ select r.outcome::text from drip.enroll(drip_test.org(), 'mails', pg_temp.contact(2)) as r $$, array['bounced'], 'the address is suppressed'
+);
 
 -- soft, policy, content, sender: never the contact
 select pg_temp.fly(3);
@@ -116,7 +117,8 @@ select results_eq(
 -- soft ones that last are for good: three, a week apart, no sign of life between
 select drip_test.at(clock_timestamp() + interval '1 day 1 hour');
 select is(drip_test.settle() ->> 'advanced', '2', 'the second step');
-select drip_test.keep('soft', f.enrollment_id) from flown as f where f.n = 3;
+select drip_test.keep('soft', f.enrollment_id) from flown as f
+where f.n = 3;
 create function pg_temp.soft(step text)
 returns text
 language sql
@@ -131,7 +133,8 @@ select drip_test.settle();
 select pg_temp.soft('s3');
 select is(pg_temp.state(3), 'completed/-', 'a third, a week later, comes when the sequence is over');
 select results_eq(
-  $$ select r.outcome::text from drip.enroll(drip_test.org(), 'other', pg_temp.contact(3)) as r $$, array['bounced'], 'the address is suppressed all the same');
+  $$ select r.outcome::text from drip.enroll(drip_test.org(), 'other', pg_temp.contact(3)) as r $$, array['bounced'], 'the address is suppressed all the same'
+);
 
 -- a complaint is the person's will
 select pg_temp.fly(4);
@@ -149,7 +152,10 @@ select is(pg_temp.state(5), 'unsubscribed/unsubscribed', 'is one');
 select pg_temp.fly(6);
 select is(pg_temp.report(6, 'bounced', '{"reason": "hard"}'), 'parked', 'a bounce that is faster than the runner waits');
 select is(pg_temp.state(6), 'active/-', 'and does nothing yet');
-select is((select count(*) from drip_report.unmatched_facts as u where u.organization_id = drip_test.org() and u.state = 'parked'), 1::bigint, 'it is visible');
+select is((
+  select count(*) from drip_report.unmatched_facts as u
+  where u.organization_id = drip_test.org() and u.state = 'parked'
+), 1::bigint, 'it is visible');
 select is(pg_temp.land(6), 'advanced', 'the runner reports');
 select drip_test.at(drip_core.now() + interval '1 minute');
 select is(drip.tick() ->> 'facts_matched', '1', 'the tick finds its message');
@@ -171,19 +177,27 @@ select is(pg_temp.events(8), 'enrolled held sent complained unsubscribed', 'sett
 
 -- what names no message; what is no report
 select is(
-  drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', repeat('ab', 33), 'type', 'delivered')), 'unknown', 'a token that was never made');
+  drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', repeat('ab', 33), 'type', 'delivered')),
+  'unknown',
+  'a token that was never made'
+);
 select is(
-  drip.record_provider_event(drip_test.org(), '{"provider_message_id": "who", "type": "delivered"}'), 'parked', 'an id that is not known yet');
+  drip.record_provider_event(drip_test.org(), '{"provider_message_id": "who", "type": "delivered"}'), 'parked', 'an id that is not known yet'
+);
 select drip_test.at(drip_core.now() + interval '4 days');
 select count(*) from drip.tick();
 select results_eq(
   $$ select u.state || ' ' || count(*) from drip_report.unmatched_facts as u where u.organization_id = drip_test.org() group by u.state $$,
   array['unmatched 2'], 'both stay visible'
 );
-select matches(drip_test.error_of($$ select drip.record_provider_event(drip_test.org(), '{"message_token": "x", "type": "exploded"}') $$),
-  '^PT422 . invalid event . event.type', 'no such report');
-select matches(drip_test.error_of($$ select drip.record_provider_event(drip_test.org(), '{"type": "delivered"}') $$),
-  '^PT422 . invalid event . event: message_token or', 'of no message');
+select matches(
+  drip_test.error_of($$ select drip.record_provider_event(drip_test.org(), '{"message_token": "x", "type": "exploded"}') $$),
+  '^PT422 . invalid event . event.type', 'no such report'
+);
+select matches(
+  drip_test.error_of($$ select drip.record_provider_event(drip_test.org(), '{"type": "delivered"}') $$),
+  '^PT422 . invalid event . event: message_token or', 'of no message'
+);
 select drip_test.no_violations();
 select * from finish();
 rollback;

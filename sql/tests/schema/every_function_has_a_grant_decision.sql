@@ -38,6 +38,7 @@ from unnest(array['advance', 'claim', 'doctor', 'hand_over', 'next_due_at', 'rel
 insert into decisions values
 ('classify_hits', array['drip_app', 'drip_runner']),
 ('pause_lane', array['drip_app', 'drip_runner']),
+('click_target', array['drip_app', 'drip_public', 'drip_runner']),
 ('record_click', array['drip_app', 'drip_public', 'drip_runner']),
 ('record_inbound', array['drip_app', 'drip_runner']),
 ('record_open', array['drip_app', 'drip_public', 'drip_runner']),

@@ -42,7 +42,19 @@ select is_empty(
 -- the tables that have no organization, each for a reason
 select set_eq(
   $$ select name from owned where organization is null $$,
-  array['organizations', 'profiles', 'secret_keys', 'reasons', 'machine_agents', 'bounce_codes', 'status_transitions', 'timezones', 'migrations', 'migration_state', 'retention'],
+  array[
+    'organizations',
+    'profiles',
+    'secret_keys',
+    'reasons',
+    'machine_agents',
+    'bounce_codes',
+    'status_transitions',
+    'timezones',
+    'migrations',
+    'migration_state',
+    'retention'
+  ],
   'H2: only people, secrets, lookups, the ledger and the operator''s retention settings belong to no organization'
 );
 select * from finish();
