@@ -111,8 +111,21 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
     ),
     "upsert_deal": (
         'select drip.upsert_deal({org}, \'{{"external_id": "d2", "stage": "won"}}\')',
-        {"deal"},
+        {"deal", "enrollment"},
     ),
+    "tag contacts": (
+        "select count(*) from drip.upsert_contacts({org}, {tagged})",
+        {"contact", "queue"},
+    ),
+    "record_inbound": (
+        "select drip.record_inbound({org}, {stop})",
+        {"contact", "enrollment", "lane"},
+    ),
+    "record_provider_event": (
+        "select drip.record_provider_event({org}, {bounce})",
+        {"contact", "enrollment", "lane"},
+    ),
+    "record_open": ("select drip.record_open({held_link}, 'x', null)", {"enrollment", "lane"}),
     "unsubscribe": ("select drip.unsubscribe({link})", {"contact", "enrollment"}),
     "suppress": (
         "select drip.suppress({org}, 'email', {address}, 'unsubscribed')",
@@ -138,6 +151,7 @@ OTHERS = {
     "add_member": "the membership only",
     "apply_retention": "the settings only; the tick takes them with skip locked",
     "apply_whatsapp_template": "the template only",
+    "classify_hits": "hits only",
     "create_organization": "rows nobody else can see yet",
     "doctor": "reads",
     "enroll": "enroll_many",
@@ -145,6 +159,7 @@ OTHERS = {
     "enroll_tagged": "enroll_many",
     "export_contact": "reads",
     "pause_enrollment": "pause_enrollments",
+    "record_click": "record_open",
     "remove_enrollment": "remove_enrollments",
     "resume_enrollment": "resume_enrollments",
     "resume_lane": "pause_lane",
@@ -193,8 +208,9 @@ class World:
         engine = self.engine
         engine.mailbox("a")
         engine.mailbox("b")
-        for key in ("one", "two"):
-            engine.sequence(key, TWO_STEPS, senders=["a", "b"])
+        rules = {"exit_on": {"deal_stages": ["won"]}, "enroll_on": [{"tag_added": "lead"}]}
+        engine.sequence("one", TWO_STEPS, senders=["a", "b"], **rules)
+        engine.sequence("two", TWO_STEPS, senders=["a", "b"])
         contacts = engine.contacts(8)
         for number in (1, 2, 3):
             engine.rows(
@@ -235,7 +251,27 @@ class World:
             {"external_id": f"c{number}", "consent": {"email": "opted_out"}}
             for number in (6, 4, 2, 1, 9)
         ]
+        make = (
+            "select drip_core._make_token(k.key_id, k.inner_pad, k.outer_pad, %s, %s,"
+            " h.enrollment_id, h.step_id) from drip_core._current_key('link') as k,"
+            " drip_core.held_messages as h where h.enrollment_id = %s"
+        )
+        token, held_link = (
+            engine.value(make, purpose, engine.organization_id, held["enrollment_id"])
+            for purpose in ("message", "link")
+        )
+        tagged = [{"external_id": f"c{number}", "tags": ["lead"]} for number in (8, 7, 3)]
+        stop = {
+            "channel": "email",
+            "from_address": emails[0],
+            "text": "stop",
+            "in_reply_to": [token],
+        }
         self.fills = {
+            "tagged": _json(tagged),
+            "stop": _json(stop),
+            "bounce": _json({"message_token": token, "type": "bounced"}),
+            "held_link": f"'{held_link}'",
             "org": str(engine.organization_id),
             "claims": _json(rest),
             "results": _json(results),

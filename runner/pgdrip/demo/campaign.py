@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pgdrip.db import Database
+from pgdrip.db import Connection, Database
 from pgdrip.delivery import DeliveryOptions
 from pgdrip.demo.clock import VirtualClock
+from pgdrip.demo.people import People
 from pgdrip.errors import PgdripError
 from pgdrip.loop import LoopOptions, TickResult, maintain_once, make_providers, tick_once
 from pgdrip.providers.registry import ProviderCache
@@ -42,8 +43,21 @@ async def run_campaign(
     clock: VirtualClock,
     until: datetime,
     on_progress: Callable[[datetime, Run], None] = lambda now, run: None,
+    *,
+    organization_id: int,
+    make_people: Callable[[Database], People],
 ) -> Run:
-    """Run until nothing is due before ``until``. Raises DEM04 when work is due that never moves."""
+    """Run until nothing is due before ``until``. Raises DEM04 when work is due that never moves.
+
+    Between the ticks the people behind the mailboxes do what they do.
+    """
+
+    async def prepare(connection: Connection) -> None:
+        await clock.set_on(connection)
+        await connection.execute(
+            "select set_config('drip.organization_id', %s, false)", (str(organization_id),)
+        )
+
     options = LoopOptions(
         batch_size=200,
         runner_name="demo",
@@ -55,7 +69,8 @@ async def run_campaign(
     maintained: datetime | None = None
     providers = make_providers(clock)
     try:
-        async with Database(url, max_size=2, on_checkout=clock.set_on) as database:
+        async with Database(url, max_size=8, on_checkout=prepare) as database:
+            people = make_people(database)
             while True:
                 # Once per instant at most, as `pgdrip run` does every few seconds.
                 if maintained is None or clock.now - maintained >= _MAINTENANCE:
@@ -63,6 +78,15 @@ async def run_campaign(
                     maintained = clock.now
                 due_at = await _deliver_all_due(database, providers, options, clock, run)
                 on_progress(clock.now, run)
+                people.look()
+                wanted_at = people.next_at()
+                if wanted_at is not None and wanted_at <= clock.now:
+                    await people.act()
+                    continue
+                if wanted_at is not None and wanted_at < (due_at or until) and wanted_at < until:
+                    clock.jump(wanted_at)
+                    await people.act()
+                    continue
                 if due_at is None or due_at >= until:
                     run.finished = due_at is None
                     clock.jump(max(until, clock.now))

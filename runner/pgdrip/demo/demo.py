@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -31,7 +31,8 @@ from pgdrip.commands.enroll import enroll_contacts, list_contacts, print_outcome
 from pgdrip.commands.progress import progress_bar
 from pgdrip.commands.report import STATUSES, read_report
 from pgdrip.commands.session import Connection, Row, connect, err, out
-from pgdrip.demo import database
+from pgdrip.db import Database
+from pgdrip.demo import database, site
 from pgdrip.demo.campaign import Run, run_campaign
 from pgdrip.demo.check import (
     Finding,
@@ -44,7 +45,15 @@ from pgdrip.demo.check import (
     per_sender_and_day,
 )
 from pgdrip.demo.clock import VirtualClock
-from pgdrip.demo.evidence import DatabaseSide, ServerSide, read_database, read_server
+from pgdrip.demo.evidence import (
+    Answers,
+    DatabaseSide,
+    ServerSide,
+    read_answers,
+    read_database,
+    read_server,
+)
+from pgdrip.demo.people import Deeds, People
 from pgdrip.demo.smtp_world import UNKNOWN_USER, Mailbox, Outage, SmtpWorld, greylist
 from pgdrip.errors import PgdripError
 from pgdrip.log import configure_logging
@@ -70,7 +79,13 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
     began = time.monotonic()
     examples = find_examples()
     clock = VirtualClock(START)
-    world = SmtpWorld(clock=clock, mailboxes=mailboxes(examples / "contacts.csv"), outages=[OUTAGE])
+    world = SmtpWorld(
+        clock=clock,
+        mailboxes=mailboxes(examples / "contacts.csv"),
+        outages=[OUTAGE],
+        keep_content=True,
+    )
+    listener, pages = site.bound()
 
     out.rule("pgdrip demo")
     with _doing("Starting PostgreSQL"):
@@ -79,10 +94,22 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
         installed = migrate.apply(url)
     out.print(f"Installed pgdrip {installed.package_version}: {len(installed.files)} SQL files.")
 
-    with world.in_thread(), connect(url) as connection:
-        organization_id = set_up(connection, examples, world, clock.now)
-        result = _run(url, clock, START + timedelta(days=days))
+    with (
+        world.in_thread(),
+        site.serving(url, clock, listener),
+        connect(url) as connection,
+    ):
+        organization_id = set_up(connection, examples, world, pages, clock.now)
+        people: list[People] = []
+
+        def make_people(database: Database) -> People:
+            known = external_ids(examples / "contacts.csv")
+            people.append(People(database, organization_id, clock, world, known))
+            return people[0]
+
+        result = _run(url, clock, START + timedelta(days=days), organization_id, make_people)
         database_side = read_database(connection, organization_id)
+        answers = read_answers(connection, organization_id)
         server_side = read_server(world)
         _set_clock(connection, clock.now)
         overview = read_report(connection, organization_id)["overview"]
@@ -91,10 +118,14 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
     out.print(f"Ran to {result.ended_at:%A %d %B %Y} on the virtual clock: {left}.")
     print_summary(result, database_side, server_side)
     print_days(database_side)
+    deeds = people[0].deeds
+    print_answers(overview[0])
     findings = [
         *check(database_side, server_side),
         *check_times_and_senders(examples, server_side, result),
         check_report(database_side, overview),
+        *check_answers(deeds, answers, server_side),
+        check_answers_report(deeds, overview[0]),
     ]
     holds = print_findings(findings)
     print_next(url, embedded_server=database_url is None, folder=folder)
@@ -133,11 +164,19 @@ def mailboxes(contacts: Path) -> dict[str, Mailbox]:
     return behaviours
 
 
-def set_up(connection: Connection, examples: Path, world: SmtpWorld, now: datetime) -> int:
+def external_ids(contacts: Path) -> dict[str, str]:
+    """The ids that the host system gave the example contacts, by address."""
+    with contacts.open(encoding="utf-8", newline="") as stream:
+        return {row["email"].lower(): row["external_id"] for row in csv.DictReader(stream)}
+
+
+def set_up(
+    connection: Connection, examples: Path, world: SmtpWorld, pages: str, now: datetime
+) -> int:
     """Organization, senders, sequence, contacts and enrollments; returns the organization's id."""
     _set_clock(connection, now)
     files = [examples / name for name in ("organization.yaml", "senders.yaml", "welcome.yaml")]
-    documents = [_aimed_at(document, world) for document in read_documents(files)]
+    documents = [_aimed_at(document, world, pages) for document in read_documents(files)]
     applied = apply_documents(connection, documents, create_organization=True)
     print_outcome(applied)
     if applied.problems:
@@ -163,8 +202,11 @@ def set_up(connection: Connection, examples: Path, world: SmtpWorld, now: dateti
     return organization_id
 
 
-def _aimed_at(document: Document, world: SmtpWorld) -> Document:
-    """The example's senders, sending through the demo's own SMTP server."""
+def _aimed_at(document: Document, world: SmtpWorld, pages: str) -> Document:
+    """The example, sending through the demo's own SMTP server, its links to the demo's pages."""
+    if document.kind == "organization":
+        settings = {**document.body["settings"], "public_base_url": pages}
+        return replace(document, body={**document.body, "settings": settings})
     if document.kind != "channel_account":
         return document
     return replace(document, body={**document.body, "config": world.config})
@@ -174,7 +216,13 @@ def _set_clock(connection: Connection, now: datetime) -> None:
     connection.execute("select set_config('drip.now', %s, false)", (now.isoformat(),))
 
 
-def _run(url: str, clock: VirtualClock, until: datetime) -> Run:
+def _run(
+    url: str,
+    clock: VirtualClock,
+    until: datetime,
+    organization_id: int,
+    make_people: Callable[[Database], People],
+) -> Run:
     """Run the campaign under a progress bar that shows the virtual date."""
     start = clock.now
     columns = (
@@ -194,7 +242,16 @@ def _run(url: str, clock: VirtualClock, until: datetime) -> Run:
                 sent=run.outcomes["sent"],
             )
 
-        return asyncio.run(run_campaign(url, clock, until, on_progress))
+        return asyncio.run(
+            run_campaign(
+                url,
+                clock,
+                until,
+                on_progress,
+                organization_id=organization_id,
+                make_people=make_people,
+            )
+        )
 
 
 @contextmanager
@@ -305,6 +362,68 @@ def check_report(database_side: DatabaseSide, overview: Sequence[Row]) -> Findin
     )
 
 
+def check_answers(deeds: Deeds, answers: Answers, server_side: ServerSide) -> Iterable[Finding]:
+    """What people did, beside the facts in the database; and that it stopped what it had to."""
+    for what, done, found in (
+        ("replied", deeds.replied, answers.people["replied"]),
+        ("sent an absence note", deeds.away, answers.people["auto_replied"]),
+        ("complained", deeds.complained, answers.people["complained"]),
+        ("unsubscribed", deeds.unsubscribed, answers.people["unsubscribed"]),
+        ("won a deal", deeds.bought, answers.people["converted"]),
+    ):
+        yield compare_sets(f"{len(done):,} {what}: the facts are there", done, found)
+    yield compare_sets(
+        f"{len(deeds.returned):,} mailboxes returned a message that they had taken",
+        deeds.returned,
+        answers.people["bounced"],
+    )
+    for what, deed, kind in (
+        ("opened", (deeds.opened, deeds.machine_opened), "opened"),
+        ("clicked in", (deeds.clicked, deeds.machine_clicked), "clicked"),
+    ):
+        both = [
+            compare_sets("", map(" ".join, done), map(" ".join, found))
+            for done, found in zip(deed, answers.messages[kind], strict=True)
+        ]
+        yield Finding(
+            f"{len(deed[0]):,} messages were {what} by people, {len(deed[1]):,} by machines",
+            [problem for finding in both for problem in finding.problems],
+        )
+    late = [
+        f"{each.recipient} got {each.message_id} at {each.at}"
+        for each in server_side.deliveries
+        if (stopped := deeds.stopped_at.get(each.recipient)) is not None and each.at > stopped
+    ]
+    yield Finding(
+        f"none of the {len(deeds.stopped_at):,} who answered, left or bought got another message",
+        late,
+    )
+
+
+def check_answers_report(deeds: Deeds, row: Row) -> Finding:
+    """The rates of the report are those of what people did."""
+    contacted, left = row["contacted"], row["messages_sent"] - len(deeds.returned)
+    expected = {
+        "open_rate": len(deeds.opened) / left,
+        "click_rate": len(deeds.clicked) / left,
+        "machine_opens": len(deeds.machine_opened),
+        "machine_clicks": len(deeds.machine_clicked),
+        "reply_rate": len(deeds.replied) / contacted,
+        "unsubscribe_rate": len(deeds.unsubscribed | deeds.complained) / contacted,
+        "complaint_rate": len(deeds.complained) / contacted,
+        "conversion_rate": len(deeds.bought) / contacted,
+        "bounce_rate": len(deeds.returned) / row["messages_sent"],
+    }
+    return Finding(
+        "the report gives the rates of what people did",
+        [
+            f"{name}: {row[name]} instead of {value:.4f}"
+            for name, value in expected.items()
+            if row[name] is None or abs(float(row[name]) - value) > 0.00005
+        ],
+    )
+
+
 def every_day(days: Sequence[date]) -> Iterable[date]:
     """All days from the first to the last."""
     first, last = min(days), max(days)
@@ -354,6 +473,26 @@ def print_days(database_side: DatabaseSide) -> None:
         table.add_row(f"{day:%a %d %b}", *cells)
     table.add_section()
     table.add_row("sum", *(f"{counts[sender.key].total():,}" for sender in senders))
+    out.print(table)
+
+
+def print_answers(row: Row) -> None:
+    """What came back, as the report says it."""
+    table = Table("what came back", "", min_width=36, title="Answers, as the report has them")
+    table.columns[1].justify = "right"
+    for name in (
+        "open_rate",
+        "click_rate",
+        "reply_rate",
+        "unsubscribe_rate",
+        "complaint_rate",
+        "bounce_rate",
+        "conversion_rate",
+    ):
+        value = row[name]
+        table.add_row(name, "-" if value is None else f"{100 * float(value):.1f} %")
+    table.add_row("machine_opens", f"{row['machine_opens']:,}")
+    table.add_row("machine_clicks", f"{row['machine_clicks']:,}")
     out.print(table)
 
 

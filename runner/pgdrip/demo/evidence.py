@@ -42,6 +42,15 @@ class DatabaseSide:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The facts that came in, of the history alone: addresses by type; messages (address and step)
+    that people and that machines opened or clicked in."""
+
+    people: dict[str, set[str]]
+    messages: dict[str, tuple[set[tuple[str, str]], set[tuple[str, str]]]]
+
+
+@dataclass(frozen=True)
 class ServerSide:
     """What the mail server's log says."""
 
@@ -63,6 +72,35 @@ def read_server(world: SmtpWorld) -> ServerSide:
         greylisted=Counter(str(each.rcpt_to).lower() for each in refused if each.code == 451),
         turned_away=sum(each.code in (0, 421) for each in refused),
     )
+
+
+def read_answers(connection: Connection, organization_id: int) -> Answers:
+    """Read the facts that came in. Needs a superuser: tables are no interface."""
+    rows = connection.execute(
+        "select distinct v.type::text as type, lower(c.email) as address, s.key as step,"
+        " v.channel is not null as is_about_a_message, v.is_machine"
+        " from drip_core.events as v"
+        " join drip_core.contacts as c"
+        " on c.organization_id = v.organization_id and c.id = v.contact_id"
+        " left join drip_core.steps as s"
+        " on s.organization_id = v.organization_id and s.id = v.step_id"
+        " where v.organization_id = %s",
+        (organization_id,),
+    ).fetchall()
+    kinds = ("replied", "auto_replied", "complained", "unsubscribed", "converted")
+    people = {kind: {row["address"] for row in rows if row["type"] == kind} for kind in kinds}
+    people["unsubscribed"] -= people["complained"]
+    people["bounced"] = {
+        row["address"] for row in rows if row["type"] == "bounced" and row["is_about_a_message"]
+    }
+    messages = {
+        kind: (
+            {(r["address"], r["step"]) for r in rows if r["type"] == kind and not r["is_machine"]},
+            {(r["address"], r["step"]) for r in rows if r["type"] == kind and r["is_machine"]},
+        )
+        for kind in ("opened", "clicked")
+    }
+    return Answers(people, messages)
 
 
 def read_database(connection: Connection, organization_id: int) -> DatabaseSide:

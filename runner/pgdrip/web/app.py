@@ -208,9 +208,17 @@ async def _http_problem(request: Request, problem: Exception) -> Response:
 
 
 def make_app(
-    url: str, *, root_path: str = "", page_views: str = "60/minute", pool_size: int = 4
+    url: str,
+    *,
+    root_path: str = "",
+    page_views: str = "60/minute",
+    pool_size: int = 4,
+    on_checkout: Callable[[Any], Awaitable[None]] = AsyncConnectionPool.check_connection,
 ) -> ASGIApp:
-    """The application over a database; ``root_path`` is the path of ``public_base_url``, if any."""
+    """The application over a database; ``root_path`` is the path of ``public_base_url``, if any.
+
+    ``on_checkout`` sees each connection before it is used (the demo sets its clock there).
+    """
     pool = AsyncConnectionPool[Connection](
         url,
         min_size=1,
@@ -218,7 +226,7 @@ def make_app(
         open=False,
         configure=become_public,
         timeout=5,
-        check=AsyncConnectionPool.check_connection,
+        check=on_checkout,
         kwargs={"application_name": "pgdrip serve"},
         name="public",
     )
