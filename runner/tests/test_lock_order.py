@@ -110,7 +110,7 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
         {"contact", "enrollment"},
     ),
     "upsert_deal": (
-        'select drip.upsert_deal({org}, \'{{"external_id": "d2", "stage": "won"}}\')',
+        'select drip.upsert_deal({org}, \'{{"external_id": "dx", "stage": "won"}}\')',
         {"deal", "enrollment"},
     ),
     "tag contacts": (
@@ -255,6 +255,15 @@ class World:
             "select drip_core._make_token(k.key_id, k.inner_pad, k.outer_pad, %s, %s,"
             " h.enrollment_id, h.step_id) from drip_core._current_key('link') as k,"
             " drip_core.held_messages as h where h.enrollment_id = %s"
+        )
+        open_query = (
+            "select max(e.contact_id) from drip_core.enrollments as e join drip_core.sequences as q"
+            " on q.id = e.sequence_id where q.key = 'one' and e.status in ('active', 'paused')"
+        )
+        engine.rows(
+            "select drip.upsert_deal(%s, jsonb_build_object('external_id', 'dx',"
+            " 'contact_id', %s::bigint))",
+            *(engine.organization_id, engine.value(open_query)),
         )
         token, held_link = (
             engine.value(make, purpose, engine.organization_id, held["enrollment_id"])

@@ -72,6 +72,8 @@ def test_each_part_of_the_tick_writes_what_it_must_and_no_more(engine: Engine) -
             "messages": (BATCH, 0, 0),
             "events": (BATCH, 0, 0),
             "lanes": (0, 1, 0),
+            # by the hour: what bounce rates are measured against
+            "sender_hours": (0, 1, 0),
         }
 
 

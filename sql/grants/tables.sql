@@ -118,6 +118,6 @@ grant select (
   organization_id, id, kind, fact_id, contact_id, enrollment_id, reason, occurred_at, failed_at, error_code, attempts, next_try_at,
   resolved_at
 ) on drip_core.reaction_failures to drip_analyst;
-grant select (organization_id, id, type, state, occurred_at, recorded_at, next_try_at) on drip_core.provider_events to drip_analyst;
-grant select (organization_id, id, class, state, channel, received_at, recorded_at) on drip_core.inbound_messages to drip_analyst;
+grant select (organization_id, id, type, state, occurred_at, recorded_at, next_try_at, enrollment_id) on drip_core.provider_events to drip_analyst;
+grant select (organization_id, id, class, state, channel, received_at, recorded_at, next_try_at, enrollment_id) on drip_core.inbound_messages to drip_analyst;
 grant execute on function drip_core.now() to drip_analyst, drip_engine;

@@ -4,8 +4,11 @@
 -- or have a constant default: no rewrite); everything else is new.
 -- The previous version meanwhile: works as before; it reads none of this.
 
+-- its owner writes it here, and nobody anywhere else
+alter table drip_core.reasons no force row level security;
 insert into drip_core.reasons (reason, effect, ends_as, description) values
 ('soft_bounced', 'waits', null, 'The address could not be reached for now: mailbox full, system down.');
+alter table drip_core.reasons force row level security;
 
 create type drip.inbound_class as enum (
   'human', 'auto_reply', 'out_of_office', 'unsubscribe_request', 'delivery_report', 'complaint', 'list'
@@ -44,16 +47,20 @@ create table drip_core.inbound_messages (
   enrollment_id bigint,
   step_id bigint,
   attributed_by text constraint an_attribution_is_known check (attributed_by in ('token', 'provider_id', 'address')),
+  next_try_at timestamptz,
   constraint inbound_messages_pkey primary key (organization_id, id),
   constraint an_inbound_message_lands_once unique (organization_id, external_id, channel)
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 create index inbound_messages_contact_idx on drip_core.inbound_messages (organization_id, contact_id) where contact_id is not null;
 create index inbound_messages_from_idx on drip_core.inbound_messages (organization_id, from_hash) where from_hash is not null;
+create index inbound_messages_parked_idx on drip_core.inbound_messages (next_try_at) where state = 'parked';
 comment on table drip_core.inbound_messages is 'What people (and their machines) wrote to us: one row each, landed before anything is made of it.';
 comment on column drip_core.inbound_messages.external_id is 'Names the message for good: as given, else its Message-ID, else a hash of what was given.';
 comment on column drip_core.inbound_messages.from_hash is 'Keyed hash of the sender''s address, as contacts and suppressions have it.';
 comment on column drip_core.inbound_messages.attributed_by is
 'How the message that it answers was found: by our token, by the id of a provider, or (inferred) as the last one to that address.';
+
+comment on column drip_core.inbound_messages.next_try_at is 'When drip.tick looks again at an absence note that came while a message was in flight.';
 
 create table drip_core.provider_events (
   organization_id bigint not null constraint a_provider_event_belongs_to_an_organization references drip_core.organizations (id),
@@ -245,4 +252,6 @@ alter table drip_core.retention add constraint raw_facts_are_kept_for_a_month_at
 check (subject <> 'raw_facts' or keep_for >= interval '31 days') not valid;
 -- squawk-ignore constraint-missing-not-valid
 alter table drip_core.retention validate constraint raw_facts_are_kept_for_a_month_at_least;
+alter table drip_core.retention no force row level security;
 insert into drip_core.retention (subject) values ('raw_facts');
+alter table drip_core.retention force row level security;

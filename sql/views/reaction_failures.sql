@@ -9,6 +9,7 @@ select
   f.fact_id,
   f.contact_id,
   f.enrollment_id,
+  q.key as sequence_key,
   f.reason::text as reason,
   f.occurred_at,
   f.failed_at,
@@ -16,7 +17,9 @@ select
   f.attempts,
   f.next_try_at,
   f.resolved_at
-from drip_core.reaction_failures as f;
+from drip_core.reaction_failures as f
+left join drip_core.enrollments as e on f.organization_id = e.organization_id and f.enrollment_id = e.id
+left join drip_core.sequences as q on e.organization_id = q.organization_id and e.sequence_id = q.id;
 
 revoke all on drip_report.reaction_failures from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant select on drip_report.reaction_failures to drip_analyst;
@@ -28,6 +31,7 @@ comment on column drip_report.reaction_failures.kind is 'inbound, provider_event
 comment on column drip_report.reaction_failures.fact_id is 'Id of the inbound message, provider event, deal, or (tag) contact.';
 comment on column drip_report.reaction_failures.contact_id is 'The contact, where it is known.';
 comment on column drip_report.reaction_failures.enrollment_id is 'The enrollment, where it is known.';
+comment on column drip_report.reaction_failures.sequence_key is 'Key of the sequence, where the enrollment is known.';
 comment on column drip_report.reaction_failures.reason is 'For which reason enrollments would have stopped; null: for none.';
 comment on column drip_report.reaction_failures.occurred_at is 'When it happened.';
 comment on column drip_report.reaction_failures.failed_at is 'When the reaction failed first.';

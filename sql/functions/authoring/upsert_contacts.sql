@@ -16,8 +16,8 @@ declare
   v_item record;
   v_stored record;
   v_contacts bigint[];
-  v_tagged bigint[] := '{}';
-  v_tags text[] := '{}';
+  v_tagged bigint[] := array[]::bigint[];
+  v_tags text[] := array[]::text[];
 begin
   perform drip_core._require_organization(upsert_contacts.organization_id);
   if upsert_contacts.contacts is null or jsonb_typeof(upsert_contacts.contacts) <> 'array' or jsonb_array_length(upsert_contacts.contacts) > 10000 then

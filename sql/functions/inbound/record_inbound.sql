@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_react_to_inbound.sql, functions/internal/_note_inbound_failure.sql
+-- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql
 -- Records a message that somebody wrote to us, and reacts to it: an answer pauses or ends the enrollment as on_reply says,
 -- an absence note makes it wait, a stop word unsubscribes. The message always lands: what goes wrong in the campaign's
 -- part is written down (drip_report.reaction_failures), heeded by the claim and tried again by drip.tick.
@@ -24,8 +24,6 @@ declare
   v_external text;
   v_received timestamptz;
   v_id bigint;
-  v_code text;
-  v_message text;
 begin
   perform drip_core._require_served_organization(v_org);
   perform drip_core._require_known_keys(v_new, array[
@@ -116,13 +114,7 @@ begin
     return v_id;
   end if;
 
-  begin
-    perform drip_core._react_to_inbound(v_org, v_id);
-  exception
-    when others then
-      get stacked diagnostics v_code = returned_sqlstate, v_message = message_text;
-      perform drip_core._note_inbound_failure(v_org, v_id, v_code, v_message);
-  end;
+  perform drip_core._apply_inbound(v_org, v_id);
   return v_id;
 end;
 $$;

@@ -24,6 +24,7 @@ declare
   v_type drip.provider_fact;
   v_at timestamptz;
   v_problem text;
+  v_key text;
   v_id bigint;
 begin
   perform drip_core._require_served_organization(v_org);
@@ -65,18 +66,26 @@ begin
       'url', left(v_detail ->> 'url', 2000), 'is_machine', v_detail -> 'is_machine' = 'true'));
   end if;
 
+  v_key := case
+    when btrim(v_new ->> 'external_id') <> '' then 'id:' || case
+      when length(v_new ->> 'external_id') <= 500 then btrim(v_new ->> 'external_id')
+      else encode(sha256(convert_to(v_new ->> 'external_id', 'UTF8')), 'hex')
+    end
+    else 'hash:' || encode(sha256(convert_to(v_new::text || case when v_at is null then v_now::text else '' end, 'UTF8')), 'hex')
+  end;
+  -- of an erased person it has lost its name
+  if exists (
+    select from drip_core.provider_events as p
+    where p.organization_id = v_org and p.dedupe_key = 'erased:' || encode(sha256(convert_to(v_key, 'UTF8')), 'hex')
+  ) then
+    return 'duplicate';
+  end if;
   insert into drip_core.provider_events as p (
     organization_id, dedupe_key, type, reason, message_token, provider_message_id, occurred_at, recorded_at, detail
   )
   values (
     v_org,
-    case
-      when btrim(v_new ->> 'external_id') <> '' then 'id:' || case
-        when length(v_new ->> 'external_id') <= 500 then btrim(v_new ->> 'external_id')
-        else encode(sha256(convert_to(v_new ->> 'external_id', 'UTF8')), 'hex')
-      end
-      else 'hash:' || encode(sha256(convert_to(v_new::text || case when v_at is null then v_now::text else '' end, 'UTF8')), 'hex')
-    end,
+    v_key,
     v_type,
     case when v_type in ('bounced', 'failed') then drip_core._bounce_reason(v_type, v_new ->> 'reason', v_detail) end,
     left(btrim(v_new ->> 'message_token'), 200), left(btrim(v_new ->> 'provider_message_id'), 500), least(coalesce(v_at, v_now), v_now), v_now,

@@ -22,15 +22,15 @@ begin
     return lower(_bounce_reason.reason)::drip.reason;
   end if;
   if v_words ~ '\m(hard|hard_?bounce|permanent|suppressed|no_?email)\M' then
-    return 'bounced';
+    return 'bounced'::drip.reason;
   elsif v_words ~ '\m(soft|soft_?bounce|transient|temporary|undetermined|mailbox_?full)\M' then
-    return 'soft_bounced';
+    return 'soft_bounced'::drip.reason;
   elsif v_words ~ '\m(policy|block|blocked|spam|reputation)\M' then
-    return 'rejected_policy';
+    return 'rejected_policy'::drip.reason;
   elsif v_words ~ '\m(content|too_?big|message_?too_?large|content_?rejected|attachment_?rejected)\M' then
-    return 'rejected_content';
+    return 'rejected_content'::drip.reason;
   elsif v_words ~ '\m(sender|auth|authentication)\M' then
-    return 'sender_blocked';
+    return 'sender_blocked'::drip.reason;
   end if;
   select b.reason
   into v_reason

@@ -68,7 +68,7 @@ begin
   update drip_core.provider_events as p
   set
     provider_message_id = drip_core._blind_id(p.provider_message_id),
-    dedupe_key = case when p.dedupe_key like 'id:%' then 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex') else p.dedupe_key end,
+    dedupe_key = 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex'),
     detail = '{}'
   where p.organization_id = v_org and p.enrollment_id = any (v_enrollments) and p.dedupe_key not like 'erased:%';
   update drip_core.tracking_hits as h

@@ -86,7 +86,7 @@ begin
     v_reason := case
       when v_complained >= 2 and v_complained > v_rule.guard_complaint_rate * (v_sent + v_refused) then 'complained'
       when v_bounced >= 2 and v_bounced > v_rule.guard_bounce_rate * (v_sent + v_refused) then 'bounced'
-    end;
+    end::drip.reason;
     if v_reason is not null then
       v_count := case v_reason when 'complained' then v_complained else v_bounced end;
       update drip_core.lanes as l

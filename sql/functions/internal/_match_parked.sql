@@ -1,7 +1,7 @@
 -- owner: drip_engine
--- requires: functions/internal/_apply_provider_event.sql
--- Looks again for the messages of reports that came early.
--- Locks: the reports with skip locked, then as _react_to_provider_event. Errors: none. A repeat goes on.
+-- requires: functions/internal/_apply_provider_event.sql, functions/internal/_apply_inbound.sql
+-- Looks again for the messages of reports that came early, and at absence notes that came while a message was in flight.
+-- Locks: the facts with skip locked, then as _react_to_provider_event and _react_to_inbound. Errors: none. A repeat goes on.
 create or replace function drip_core._match_parked(allowed bigint[], "limit" int)
 returns int
 language plpgsql
@@ -23,6 +23,20 @@ begin
   loop
     perform drip_core._apply_provider_event(v_row.organization_id, v_row.id);
     if exists (select from drip_core.provider_events as p where p.organization_id = v_row.organization_id and p.id = v_row.id and p.state = 'applied') then
+      v_matched := v_matched + 1;
+    end if;
+  end loop;
+  for v_row in
+    select i.organization_id, i.id
+    from drip_core.inbound_messages as i
+    where i.state = 'parked' and i.next_try_at <= drip_core.now()
+      and (_match_parked.allowed is null or i.organization_id = any (_match_parked.allowed))
+    order by i.next_try_at
+    limit _match_parked.limit
+    for no key update skip locked
+  loop
+    perform drip_core._apply_inbound(v_row.organization_id, v_row.id);
+    if exists (select from drip_core.inbound_messages as i where i.organization_id = v_row.organization_id and i.id = v_row.id and i.state = 'applied') then
       v_matched := v_matched + 1;
     end if;
   end loop;

@@ -21,7 +21,7 @@ begin
     v_in.class := drip_core._classify_inbound(v_in.channel, v_in.from_address, v_in.subject, v_in.text_body, v_in.headers);
   exception
     when others then
-      v_in.class := 'human';
+      v_in.class := 'human'::drip.inbound_class;
   end;
   begin
     select f.enrollment_id, f.contact_id
@@ -37,6 +37,9 @@ begin
       from drip_core.contacts as c
       where c.organization_id = v_org and v_in.from_hash in (c.email_hash, c.phone_hash);
   end;
+  update drip_core.inbound_messages as i
+  set state = 'pending', next_try_at = null
+  where i.organization_id = v_org and i.id = v_in.id and i.state = 'parked';
   perform drip_core._note_failure(
     v_org, 'inbound', v_in.id, v_contact, v_enrollment, v_in.channel,
     case v_in.class

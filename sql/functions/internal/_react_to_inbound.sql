@@ -21,7 +21,6 @@ declare
   v_found record;
   v_row record;
   v_target record;
-  v_until timestamptz;
   v_source text := 'stop_word';
   v_channel drip.channel;
   v_event drip.event_type;
@@ -29,7 +28,7 @@ declare
 begin
   select i.* into v_in
   from drip_core.inbound_messages as i
-  where i.organization_id = v_org and i.id = _react_to_inbound.inbound_id and i.state = 'pending'
+  where i.organization_id = v_org and i.id = _react_to_inbound.inbound_id and i.state in ('pending', 'parked')
   for no key update;
   if not found then
     return;
@@ -89,6 +88,14 @@ begin
   join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
   join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
   where e.organization_id = v_org and e.contact_id = v_row.contact_id and e.sequence_id = v_row.sequence_id and e.status in ('active', 'paused');
+
+  if v_in.class = 'out_of_office' and v_target.claim_token is not null and v_in.recorded_at > v_now - interval '72 hours' then
+    -- what is in flight is planned when it is settled: the note waits for that
+    update drip_core.inbound_messages as i
+    set class = v_in.class, state = 'parked', contact_id = v_found.contact_id, next_try_at = v_now + interval '5 seconds'
+    where i.organization_id = v_org and i.id = v_in.id;
+    return;
+  end if;
 
   v_event := case
     when v_in.class in ('human', 'unsubscribe_request') and v_source <> 'mailto' then 'replied'
@@ -152,6 +159,7 @@ begin
   update drip_core.inbound_messages as i
   set
     class = v_in.class,
+    next_try_at = null,
     state = case
       when v_in.class in ('delivery_report', 'complaint', 'list') then 'ignored'
       when v_row.id is null and v_in.class <> 'unsubscribe_request' then 'unmatched'

@@ -24,7 +24,7 @@ declare
   v_row record;
   v_at timestamptz;
   v_type drip.event_type;
-  v_state drip.fact_state := 'applied';
+  v_state drip.fact_state := 'applied'::drip.fact_state;
   v_hashes bytea[];
   v_cause jsonb;
 begin
@@ -104,7 +104,7 @@ begin
   end::drip.event_type;
   if v_row.status = 'failed' and v_type not in ('complained') then
     -- it was never accepted: whatever this is about, no count may rest on it
-    v_state := 'ignored';
+    v_state := 'ignored'::drip.fact_state;
   elsif v_type is not null and not (v_type in ('delivered', 'complained') and exists (
     -- said before in another report
     select from drip_core.events as v
@@ -138,6 +138,10 @@ begin
     next_try_at = null,
     -- of an erased person nothing is written down again
     provider_message_id = case when v_row.erased_at is null then p.provider_message_id else drip_core._blind_id(p.provider_message_id) end,
+    dedupe_key = case
+      when v_row.erased_at is null or p.dedupe_key like 'erased:%' then p.dedupe_key
+      else 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex')
+    end,
     detail = case when v_row.erased_at is null then p.detail else '{}' end
   where p.organization_id = v_org and p.id = v_pe.id;
 

@@ -1,6 +1,6 @@
 -- Links numbered at publish, rewritten where the organization says so, stored addresses only; hits judged, and judged anew.
 begin;
-select plan(39);
+select plan(40);
 select drip_test.organization('A', 'UTC', '{"tracking": true}');
 select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'box');
@@ -85,6 +85,10 @@ grant select on flown to drip_public;
 set local role drip_public;
 select is(drip.record_open(pg_temp.link('ann'), pg_temp.browser(), '198.51.100.7')::text, '', 'an open');
 select is(drip.record_click(pg_temp.link('ann'), 1, pg_temp.browser(), '198.51.100.7'), 'https://a.example/x?a=1&b=2', 'a click leads where the body led');
+select is(
+  drip.click_target(pg_temp.link('ann'), 2) || coalesce(drip.click_target(pg_temp.link('ann'), 4), ' none') || coalesce(drip.click_target('x', 1), ' none'),
+  'http://b.example none none', 'X6: where a link leads can be asked without following it'
+);
 select is(drip.record_click(pg_temp.link('ann'), 4, pg_temp.browser(), null), null, 'there is no fourth link');
 select is(drip.record_click(repeat('ab', 33), 1, pg_temp.browser(), null), null, 'nor one of a token that was never made');
 select is(drip.record_click((select f.message_token from flown as f), 1, pg_temp.browser(), null), null, 'a message token is no link token');

@@ -8,6 +8,7 @@ insert into exceptions values
 ('queues_recheck_idx', 'tick finds the queues to read again, of all organizations'),
 ('detached_claims_expiry_idx', 'tick finds the expired leases of all organizations'),
 ('provider_events_parked_idx', 'tick finds the early facts of all organizations'),
+('inbound_messages_parked_idx', 'the same, of absence notes'),
 ('provider_events_guard_idx', 'tick finds what counts against senders of all organizations'),
 ('sender_hours_guard_idx', 'the same, of what was refused at once'),
 ('reaction_failures_due_idx', 'tick finds the reactions to try again of all organizations'),

@@ -20,8 +20,8 @@ insert into analyst_columns values
   'organization_id id contact_id channel state is_effective basis source wording_version actor_profile_id occurred_at recorded_at step_id'
 ),
 ('reaction_failures', 'organization_id id kind fact_id contact_id enrollment_id reason occurred_at failed_at error_code attempts next_try_at resolved_at'),
-('provider_events', 'organization_id id type state occurred_at recorded_at next_try_at'),
-('inbound_messages', 'organization_id id class state channel received_at recorded_at'),
+('provider_events', 'organization_id id type state occurred_at recorded_at next_try_at enrollment_id'),
+('inbound_messages', 'organization_id id class state channel received_at recorded_at next_try_at enrollment_id'),
 ('suppressions', 'organization_id id channel sequence_id reason created_at lifted_at lifted_by'),
 ('messages', 'organization_id enrollment_id step_id sequence_id version channel channel_account_id status reason settled_at'),
 ('held_messages', 'organization_id enrollment_id step_id channel_account_id claim_token handed_over_at held_at error_code'),

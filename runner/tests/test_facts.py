@@ -1,0 +1,265 @@
+"""Facts that come in, in any order: valid, twice, early, after a migration, after an erasure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
+
+from engine import ONE_STEP, START, Engine
+
+pytestmark = pytest.mark.timeout(300)
+
+STEPS = [
+    ONE_STEP[0],
+    {**ONE_STEP[0], "key": "s2", "delay": "2 days"},
+    {**ONE_STEP[0], "key": "s3", "delay": "2 days"},
+]
+#: In the order in which they happened, a minute apart.
+REPORTS = {
+    "delivered": {"type": "delivered"},
+    "opened": {"type": "opened"},
+    "opened by a machine": {"type": "opened", "detail": {"is_machine": True}},
+    "clicked": {"type": "clicked", "detail": {"url": "https://example.com"}},
+    "deferred": {"type": "deferred"},
+    "bounced for now": {"type": "bounced", "reason": "soft"},
+    "bounced by policy": {"type": "bounced", "reason": "policy"},
+    "bounced for good": {"type": "bounced", "detail": {"status": "5.1.1"}},
+    "complained": {"type": "complained"},
+    "unsubscribed at the provider's": {"type": "unsubscribed"},
+}
+LETTERS: dict[str, dict[str, Any]] = {
+    "replied": {"text": "Sounds good"},
+    "away": {
+        "text": "Away until 2026-03-20",
+        "headers": {"Auto-Submitted": "auto-replied"},
+    },
+    "ticket": {"text": "Received", "headers": {"Auto-Submitted": "auto-generated"}},
+    "stop": {"text": "STOP"},
+}
+FACTS = [*REPORTS, *LETTERS, "followed the link"]
+ENDING = {
+    "bounced for good",
+    "complained",
+    "unsubscribed at the provider's",
+    "stop",
+    "followed the link",
+}
+FACT_EVENTS = ("delivered", "opened", "clicked", "bounced", "complained", "replied", "auto_replied")
+
+
+class Person:
+    """A contact with one message in flight."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+        engine.at(START)
+        self.contact = engine.value(
+            "select drip.upsert_contact(%s, %s)",
+            engine.organization_id,
+            Jsonb({"external_id": name, "email": f"{name}@example.net"}),
+        )
+        engine.enroll([self.contact])
+        (self.claim,) = engine.rows("select * from drip.claim(10)")
+        self.enrollment = self.claim["enrollment_id"]
+
+    def settle(self) -> None:
+        assert self.engine.settle([self.claim]) == ["advanced"]
+
+    def erase(self) -> None:
+        organization = self.engine.organization_id
+        self.engine.rows("select drip.erase_contact(%s, %s)", organization, self.contact)
+
+    def tell(self, fact: str) -> None:
+        """Record a fact as it arrives; its own time is that of its place among all facts."""
+        organization = self.engine.organization_id
+        happened = START + timedelta(minutes=1 + FACTS.index(fact))
+        name = f"{self.name}/{fact}"
+        if fact in REPORTS:
+            event = {
+                **REPORTS[fact],
+                "message_token": self.claim["message_token"],
+                "external_id": name,
+                "occurred_at": happened.isoformat(),
+            }
+            call = "select drip.record_provider_event(%s, %s)"
+            self.engine.value(call, organization, Jsonb(event))
+        elif fact in LETTERS:
+            letter = {
+                **LETTERS[fact],
+                "channel": "email",
+                "from_address": f"{self.name}@example.net",
+                "in_reply_to": [self.claim["headers"]["Message-ID"]],
+                "external_id": name,
+                "received_at": happened.isoformat(),
+            }
+            self.engine.value("select drip.record_inbound(%s, %s)", organization, Jsonb(letter))
+        else:
+            self.engine.value("select drip.unsubscribe(%s)", self.claim["link_token"])
+
+    def state(self) -> dict[str, Any]:
+        """What counts of a person when all is said: facts, consent, whether and when it goes on."""
+        engine, organization = self.engine, self.engine.organization_id
+        events = engine.rows(
+            "select v.type::text, v.reason::text, s.key, v.occurred_at, v.is_machine"
+            " from drip_core.events as v"
+            " join drip_core.steps as s"
+            " on s.organization_id = v.organization_id and s.id = v.step_id"
+            " where v.organization_id = %s and v.enrollment_id = %s and v.type::text = any(%s)"
+            " and v.channel is not null",
+            *(organization, self.enrollment, list(FACT_EVENTS)),
+        )
+        (enrollment,) = engine.rows(
+            # what has ended keeps the step it had then
+            "select case when e.status in ('active', 'paused') then e.status::text end as status,"
+            " case when e.status in ('active', 'paused') then s.key end as step, e.next_step_at"
+            " from drip_core.enrollments as e"
+            " left join drip_core.steps as s"
+            " on s.organization_id = e.organization_id and s.id = e.step_id"
+            " where e.organization_id = %s and e.id = %s",
+            *(organization, self.enrollment),
+        )
+        with engine.connection.transaction(force_rollback=True):
+            is_welcome = engine.value(
+                "select outcome = 'enrolled' from drip.enroll(%s, 'other', %s)",
+                *(organization, self.contact),
+            )
+        unsubscribed = engine.value(
+            "select count(*) > 0 from drip_core.events where organization_id = %s"
+            " and enrollment_id = %s and type = 'unsubscribed'",
+            *(organization, self.enrollment),
+        )
+        return {
+            "events": Counter(tuple(event.values()) for event in events),
+            "enrollment": enrollment,
+            "consent": engine.value(
+                "select drip_core._consent_of(%s, %s, 'email')::text", organization, self.contact
+            ),
+            "may be written to": is_welcome,
+            "unsubscribed": unsubscribed,
+        }
+
+
+class World:
+    """An organization for many examples."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.count = 0
+        engine.mailbox()
+        engine.sequence("welcome", STEPS)
+        engine.sequence("other", ONE_STEP)
+
+    def persons(self) -> tuple[Person, Person]:
+        """Two of the same kind: one hears all in order, the other as it comes."""
+        self.count += 1
+        self.engine.sequence("welcome", STEPS)
+        both = tuple(Person(self.engine, f"p{self.count}{letter}") for letter in "ab")
+        return both[0], both[1]
+
+    def migrate(self) -> None:
+        """Everybody to a version with one step less."""
+        self.engine.sequence("welcome", STEPS[:2])
+        organization = self.engine.organization_id
+        version = self.engine.value(
+            "select current_version from drip_core.sequences where organization_id = %s"
+            " and key = 'welcome'",
+            organization,
+        )
+        self.engine.rows(
+            "select * from drip.migrate_enrollments(%s, 'welcome', %s, false)",
+            *(organization, version),
+        )
+
+    def later(self) -> None:
+        """What was early is looked for again."""
+        for hours in (1, 2):
+            self.engine.at(START + timedelta(hours=hours))
+            self.engine.value("select drip.tick()")
+        self.engine.at(START + timedelta(hours=1))
+
+
+@pytest.fixture
+def world(database: str) -> Iterator[World]:
+    engine = Engine(database)
+    yield World(engine)
+    engine.close()
+
+
+def _in_order(facts: Sequence[str]) -> list[str]:
+    """In the order in which they happened, once each."""
+    return sorted(set(facts), key=FACTS.index)
+
+
+def test_facts_in_any_order_end_as_in_order_H5_X9(world: World) -> None:
+    @settings(
+        max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    @given(
+        arrivals=st.lists(st.sampled_from(FACTS), min_size=1, max_size=10),
+        early=st.integers(0, 10),
+        migrates=st.booleans(),
+    )
+    def check(arrivals: list[str], early: int, migrates: bool) -> None:
+        ordered, shuffled = world.persons()
+        ordered.settle()
+        for fact in arrivals[:early]:
+            shuffled.tell(fact)
+        shuffled.settle()
+        if migrates:
+            world.migrate()
+        for fact in arrivals[early:]:
+            shuffled.tell(fact)
+        for fact in _in_order(arrivals):
+            ordered.tell(fact)
+        world.later()
+        state = ordered.state()
+        assert shuffled.state() == state
+        assert state["may be written to"] != bool(ENDING & set(arrivals))
+        assert world.engine.value("select count(*) from drip_core.reaction_failures") == 0
+
+    check()
+    assert world.engine.violations() == []
+
+
+def test_facts_after_an_erasure_count_and_name_nobody_X7(world: World) -> None:
+    @settings(
+        max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    @given(
+        arrivals=st.lists(st.sampled_from(FACTS), min_size=1, max_size=8),
+        before=st.integers(0, 8),
+    )
+    def check(arrivals: list[str], before: int) -> None:
+        ordered, shuffled = world.persons()
+        for person in (ordered, shuffled):
+            person.settle()
+        for fact in _in_order(arrivals):
+            ordered.tell(fact)
+        ordered.erase()
+        for fact in arrivals[:before]:
+            shuffled.tell(fact)
+        shuffled.erase()
+        for fact in arrivals[before:]:
+            shuffled.tell(fact)
+        world.later()
+        assert shuffled.state()["events"] == ordered.state()["events"]
+        for person in (ordered, shuffled):
+            assert not person.state()["may be written to"]
+            for table in ("inbound_messages", "provider_events", "events", "suppressions"):
+                found = world.engine.value(
+                    f"select count(*) from drip_core.{table} as t where strpos(t::text, %s) > 0",
+                    f"{person.name}@example.net",
+                )
+                assert found == 0, table
+        assert world.engine.value("select count(*) from drip_core.reaction_failures") == 0
+
+    check()
+    assert world.engine.violations() == []
