@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.types.json import Jsonb
 
 from engine import START, TWO_STEPS, Engine, together, until_it_waits
 
@@ -409,4 +410,97 @@ def test_X9_nothing_is_claimed_after_the_commit_of_its_unsubscribe(engine: Engin
     )
     assert len(rows) >= 200
     assert all(row["in_flight"] == row["is_sent"] for row in rows), "what was in flight is told"
+    assert engine.violations() == []
+
+
+FACTS_THAT_STOP: dict[str, tuple[str, dict[str, Any]]] = {
+    "reply": ("record_inbound", {"channel": "email", "text": "Sounds good"}),
+    "stop": ("record_inbound", {"channel": "email", "text": "STOP"}),
+    "bounce": ("record_provider_event", {"type": "bounced"}),
+    "complaint": ("record_provider_event", {"type": "complained"}),
+    "deal": ("upsert_deal", {"stage": "won"}),
+}
+
+
+def test_X9_H5_no_claim_after_the_commit_of_a_fact_that_stops(engine: Engine) -> None:
+    """Replies, stop words, bounces, complaints and deals, while four runners are at work."""
+    engine.mailbox("a")
+    engine.mailbox("b")
+    steps = [{**TWO_STEPS[0], "key": f"s{number}"} for number in range(1, 7)]
+    engine.sequence("drip", steps, ["a", "b"], on_reply="exit", exit_on={"deal_stages": ["won"]})
+    ids = engine.contacts(400)
+    engine.enroll(ids, "drip")
+    first = engine.rows("select * from drip.claim(1000)")
+    assert len(first) == 400
+    engine.settle(first)
+    messages = sorted(first, key=lambda claim: claim["enrollment_id"])
+    contact_of = {
+        row["id"]: (row["contact_id"], row["email"])
+        for row in engine.rows(
+            "select e.id, e.contact_id, c.email from drip_core.enrollments as e"
+            " join drip_core.contacts as c on c.organization_id = e.organization_id"
+            " and c.id = e.contact_id"
+        )
+    }
+    runners = [engine.rival() for _ in range(4)]
+    hearers = [engine.rival() for _ in range(2)]
+    gone: dict[int, float] = {}
+    claimed: list[tuple[float, int]] = []
+    deadline = time.monotonic() + 120
+    stopping = messages[:200]
+
+    def tell(session: Engine, number: int, message: dict[str, Any]) -> None:
+        kind = list(FACTS_THAT_STOP)[number % len(FACTS_THAT_STOP)]
+        function, fact = FACTS_THAT_STOP[kind]
+        contact, email = contact_of[message["enrollment_id"]]
+        if function == "record_inbound":
+            ids = [message["headers"]["Message-ID"]]
+            fact = {**fact, "from_address": email, "in_reply_to": ids, "external_id": email}
+        elif function == "record_provider_event":
+            fact = {**fact, "message_token": message["message_token"]}
+        else:
+            fact = {**fact, "contact_id": contact, "external_id": email}
+        call = f"select drip.{function}(%s, %s)"
+        session.value(call, engine.organization_id, Jsonb(fact))
+
+    def work(n: int) -> None:
+        if n < len(runners):
+            idle = 0
+            while len(gone) < len(stopping) or idle < 20:
+                assert time.monotonic() < deadline
+                begun = time.monotonic()
+                claims = runners[n].claim(5)
+                claimed.extend((begun, claim["enrollment_id"]) for claim in claims)
+                runners[n].settle(claims)
+                idle = 0 if claims else idle + 1
+            return
+        session = hearers[n - len(runners)]
+        for number, message in list(enumerate(stopping))[n - len(runners) :: len(hearers)]:
+            # a message or so later, so that the two meet
+            until = min(len(claimed) + 2, 1_000)
+            while len(claimed) < until:
+                assert time.monotonic() < deadline
+                time.sleep(0)
+            tell(session, number, message)
+            gone[message["enrollment_id"]] = time.monotonic()
+
+    together(len(runners) + len(hearers), work)
+
+    assert len(gone) == 200
+    late = [one for begun, one in claimed if one in gone and begun > gone[one]]
+    failures = engine.rows(
+        "select kind::text, error_code, resolved_at from drip_core.reaction_failures"
+    )
+    assert late == [], failures
+    # a reaction that did not get its lock in time is made up for
+    engine.at(START + 5 * MINUTE)
+    engine.value("select drip.tick()")
+    rows = engine.rows(
+        "select e.status::text, count(*)::int from drip_core.enrollments as e"
+        " where e.id = any(%s) group by 1",
+        [message["enrollment_id"] for message in messages[200:]],
+    )
+    assert [(row["status"], row["count"]) for row in rows] == [("completed", 200)]
+    rows = engine.rows("select count(*) from drip_core.reaction_failures where resolved_at is null")
+    assert [row["count"] for row in rows] == [0]
     assert engine.violations() == []

@@ -16,7 +16,16 @@ declare
   v_status drip.enrollment_status;
 begin
   select r.ends_as into v_status from drip_core.reasons as r where r.reason = _end_enrollments.reason;
-  select coalesce(array_agg(x.id), '{}'), count(*) filter (where x.is_in_flight)
+  -- locked first, judged then: a row that changed while it was waited for is of another step by now
+  perform
+  from drip_core.enrollments as e
+  where e.organization_id = _end_enrollments.organization_id
+    and e.contact_id = any (_end_enrollments.contact_ids)
+    and e.status in ('active', 'paused')
+    and (_end_enrollments.only_sequence_id is null or e.sequence_id = _end_enrollments.only_sequence_id)
+  order by e.id
+  for no key update;
+  select coalesce(array_agg(x.id order by x.id), '{}'), count(*) filter (where x.is_in_flight)
   into ended_ids, in_flight
   from (
     select e.id, e.lease_expires_at is not null as is_in_flight
@@ -32,8 +41,6 @@ begin
           on v.organization_id = s.organization_id and v.sequence_id = s.sequence_id and v.version = s.version
         where s.organization_id = e.organization_id and s.id = e.step_id and _end_enrollments.channel = any (v.channels)
       ))
-    order by e.id
-    for no key update of e
   ) as x;
   update drip_core.enrollments as e
   set

@@ -23,6 +23,13 @@ declare
 begin
   select d.* into v_deal from drip_core.deals as d where d.organization_id = v_org and d.id = _react_to_deal.deal_id;
 
+  -- locked first, judged then: a row that changed while it was waited for may follow another version by now
+  perform
+  from drip_core.enrollments as e
+  where e.organization_id = v_org and e.contact_id = v_deal.contact_id and e.status in ('active', 'paused')
+  order by e.id
+  for no key update;
+
   if v_stage is not null then
     insert into drip_core.events (
       organization_id, occurred_at, recorded_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel,
@@ -71,8 +78,6 @@ begin
         and (e.deal_id is null or e.deal_id = v_deal.id)
         and (v_stage = any (v.goal_deal_stages) or v_stage = any (v.exit_deal_stages)
           or (_react_to_deal.is_new and v.exits_on_deal_created and e.deal_id is null))
-      order by e.id
-      for no key update of e
     ) as g
     group by g.reason
   loop
