@@ -487,3 +487,47 @@ def test_a_bad_setting_is_refused_and_changes_nothing(engine: Engine, settings: 
     assert problem.value.sqlstate == "PT422"
     assert problem.value.diag.message_primary == "invalid settings"
     assert retain(engine) == wanted
+
+
+def test_raw_facts_are_forgotten_in_bounded_pieces_and_their_events_stay(engine: Engine) -> None:
+    engine.mailbox()
+    engine.sequence(steps=THREAD)
+    engine.enroll(engine.contacts(3))
+    claims = engine.rows("select * from drip.claim(10)")
+    engine.settle(claims)
+    token = claims[0]["message_token"]
+    event = "select drip.record_provider_event(%s, jsonb_build_object('message_token', %s::text,"
+    event += " 'type', 'delivered', 'external_id', %s::text))"
+    engine.value(event, engine.organization_id, token, "e1")
+    engine.rows("select drip.record_open(%s, 'x', '192.0.2.1')", claims[0]["link_token"])
+    letter = "select drip.record_inbound(%s, jsonb_build_object('channel', 'email',"
+    letter += " 'from_address', 'c2@example.net', 'text', 'Yes', 'external_id', 'l1'))"
+    inbound = engine.value(letter, engine.organization_id)
+    # many that name nothing, for the bounds; they are parked three days before they are given up
+    engine.connection.execute(
+        "insert into drip_core.provider_events"
+        " (organization_id, dedupe_key, type, state, occurred_at, recorded_at)"
+        " select %s, 'bulk' || n, 'delivered', 'unmatched', %s, %s"
+        " from generate_series(1, 1500) as n",
+        (engine.organization_id, START, START),
+    )
+    before = reports(engine)
+    events = engine.value("select count(*) from drip_core.events")
+    retain(engine, raw_facts="31 days")
+    engine.at(START + 30 * DAY)
+    assert tick(engine)["raw_facts_purged"] == 0
+    # another setting begins a pass anew
+    retain(engine, raw_facts="32 days")
+    engine.at(START + 33 * DAY)
+    counts = [tick(engine).get("raw_facts_purged", 0) for _ in range(4)]
+    assert sum(counts) == 1 + 1500 + 1 + 1
+    assert max(counts) <= 1000
+    assert engine.value("select count(*) from drip_core.provider_events") == 0
+    assert engine.value("select count(*) from drip_core.tracking_hits") == 0
+    (row,) = engine.rows("select * from drip_core.inbound_messages")
+    assert (row["from_address"], row["text_body"], row["from_hash"]) == (None, None, None)
+    assert row["class"] == "human"
+    assert reports(engine) == before
+    assert engine.value("select count(*) from drip_core.events") == events
+    assert engine.value(letter, engine.organization_id) == inbound, "the same letter is still known"
+    assert engine.violations() == []
