@@ -511,7 +511,8 @@ def test_raw_facts_are_forgotten_in_bounded_pieces_and_their_events_stay(engine:
         " from generate_series(1, 1500) as n",
         (engine.organization_id, START, START),
     )
-    before = reports(engine)
+    kept = ("drip_report.sequence_overview", "drip_report.enrollment_status")
+    before = {view: reports(engine)[view] for view in kept}
     events = engine.value("select count(*) from drip_core.events")
     retain(engine, raw_facts="31 days")
     engine.at(START + 30 * DAY)
@@ -527,7 +528,7 @@ def test_raw_facts_are_forgotten_in_bounded_pieces_and_their_events_stay(engine:
     (row,) = engine.rows("select * from drip_core.inbound_messages")
     assert (row["from_address"], row["text_body"], row["from_hash"]) == (None, None, None)
     assert row["class"] == "human"
-    assert reports(engine) == before
+    assert {view: reports(engine)[view] for view in kept} == before
     assert engine.value("select count(*) from drip_core.events") == events
     assert engine.value(letter, engine.organization_id) == inbound, "the same letter is still known"
     assert engine.violations() == []
