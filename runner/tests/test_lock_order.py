@@ -160,6 +160,7 @@ OTHERS = {
     "export_contact": "reads",
     "pause_enrollment": "pause_enrollments",
     "record_click": "record_open",
+    "record_provider_events": "record_provider_event, one by one",
     "remove_enrollment": "remove_enrollments",
     "resume_enrollment": "resume_enrollments",
     "resume_lane": "pause_lane",

@@ -70,6 +70,8 @@ facts as (
       v.type in (
         'delivered', 'bounced', 'opened', 'clicked', 'replied', 'unsubscribed', 'complained', 'converted'
       )
+      -- who complains has complained; that it ends like an unsubscribe makes it none
+      and (v.type <> 'unsubscribed' or v.reason is distinct from 'complained')
       and not v.is_test
       and v.enrollment_id is not null
   ) as f
@@ -143,6 +145,6 @@ comment on column drip_report.sequence_overview.click_rate is 'Messages with a h
 comment on column drip_report.sequence_overview.machine_opens is 'Messages opened by a machine.';
 comment on column drip_report.sequence_overview.machine_clicks is 'Messages whose link was followed by a machine.';
 comment on column drip_report.sequence_overview.reply_rate is 'Enrollments with a human reply / contacted.';
-comment on column drip_report.sequence_overview.unsubscribe_rate is 'Enrollments of the cohort that unsubscribed / contacted.';
+comment on column drip_report.sequence_overview.unsubscribe_rate is 'Enrollments of the cohort that unsubscribed (complaints are in complaint_rate) / contacted.';
 comment on column drip_report.sequence_overview.complaint_rate is 'Enrollments with a spam complaint / contacted.';
 comment on column drip_report.sequence_overview.conversion_rate is 'Enrollments that reached the goal / contacted.';

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, LiteralString
 
 import psycopg
 import typer
@@ -14,20 +15,33 @@ from pgdrip.log import configure_logging
 from pgdrip.settings import load_settings
 
 
-def _check_role(url: str) -> None:
-    """Fail at the start, with words, where the login cannot become ``drip_public``."""
+def _check_role(url: str, role: LiteralString) -> None:
+    """Fail at the start, with words, where the login cannot take a role."""
     try:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("set role drip_public")
+            connection.execute("set role " + role)
             connection.execute("select drip.version()")
     except psycopg.errors.InsufficientPrivilege as error:
         raise PgdripError(
             "WEB02",
-            "the login may not act as drip_public",
-            "Give it a login of its own: create role web login in role drip_public.",
+            f"the login may not act as {role}",
+            f"Give it a login of its own: create role web login in role {role}.",
         ) from error
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+def _webhooks() -> Callable[[Any], Callable[[Any], Any]]:
+    """What makes the handler of webhooks. Raises WEB01 where its libraries are missing."""
+    try:
+        from pgdrip.web.webhooks import Webhooks
+    except ImportError as error:
+        raise PgdripError(
+            "WEB01",
+            f"the extra providers is not installed: {error}",
+            "Run: pip install 'pgdrip[web,providers]'",
+        ) from error
+    return lambda pool: Webhooks(pool).receive
 
 
 def serve(
@@ -43,6 +57,13 @@ def serve(
         str,
         typer.Option(help="Proxies (addresses, comma-separated) whose X-Forwarded-For counts."),
     ] = "127.0.0.1",
+    webhooks: Annotated[
+        bool,
+        typer.Option(
+            help="Take webhooks of providers at /webhooks/ORGANIZATION/ACCOUNT (extra providers);"
+            " the login needs the role drip_runner as well."
+        ),
+    ] = False,
     url: DatabaseUrlOption = None,
 ) -> None:
     """Serve unsubscribe pages (/u/TOKEN), counted links (/c/TOKEN/N) and the pixel (/o/TOKEN.gif).
@@ -60,10 +81,14 @@ def serve(
     settings = load_settings(database_url=url)
     configure_logging(settings.log_format, settings.log_level)
     address = database_url(url)
-    _check_role(address)
+    _check_role(address, "drip_public")
+    receiver = None
+    if webhooks:
+        _check_role(address, "drip_runner")
+        receiver = _webhooks()
     prefix = f"/{root_path.strip('/')}" if root_path.strip("/") else ""
     try:
-        app = make_app(address, root_path=prefix, page_views=page_views)
+        app = make_app(address, root_path=prefix, page_views=page_views, webhooks=receiver)
     except ValueError as error:
         raise PgdripError(
             "WEB05", f"invalid option: {error}", "Use 60/minute, 5/second …"

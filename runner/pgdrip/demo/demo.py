@@ -409,7 +409,7 @@ def check_answers_report(deeds: Deeds, row: Row) -> Finding:
         "machine_opens": len(deeds.machine_opened),
         "machine_clicks": len(deeds.machine_clicked),
         "reply_rate": len(deeds.replied) / contacted,
-        "unsubscribe_rate": len(deeds.unsubscribed | deeds.complained) / contacted,
+        "unsubscribe_rate": len(deeds.unsubscribed) / contacted,
         "complaint_rate": len(deeds.complained) / contacted,
         "conversion_rate": len(deeds.bought) / contacted,
         "bounce_rate": len(deeds.returned) / row["messages_sent"],

@@ -25,7 +25,12 @@ from pgdrip.providers.base import (
 GROUP = "pgdrip.providers"
 
 #: Providers of the core, found also when the package runs without its metadata.
-BUILT_IN = {"smtp": "pgdrip.smtp:SmtpProvider", "noop": "pgdrip.providers.noop:NoopProvider"}
+BUILT_IN = {
+    "smtp": "pgdrip.smtp:SmtpProvider",
+    "noop": "pgdrip.providers.noop:NoopProvider",
+    "ses": "pgdrip.providers.ses:SesProvider",
+    "sendgrid": "pgdrip.providers.sendgrid:SendgridProvider",
+}
 
 
 def load_factory(name: str) -> ProviderFactory | None:
@@ -105,7 +110,14 @@ class ProviderCache:
     def _create(self, account: Account) -> Provider:
         name = account.provider
         if name not in self._factories:
-            self._factories[name] = load_factory(name)
+            try:
+                self._factories[name] = load_factory(name)
+            except ImportError as exc:
+                raise sender_error(
+                    "RUN12",
+                    f"the provider {printable(name, 100)} needs a library that is not installed"
+                    f" ({exc.name}); for ses and sendgrid: pip install 'pgdrip[providers]'",
+                ) from exc
         factory = self._factories[name]
         if factory is None:
             raise sender_error(

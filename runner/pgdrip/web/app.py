@@ -54,6 +54,13 @@ async def become_public(connection: Connection) -> None:
     await connection.execute("set statement_timeout = '10s'")
 
 
+async def become_runner(connection: Connection) -> None:
+    """Give up whatever the login may do but what a runner may, and never wait for long."""
+    await connection.set_autocommit(True)
+    await connection.execute("set role drip_runner")
+    await connection.execute("set statement_timeout = '25s'")
+
+
 class SecurityHeaders:
     """Puts the security headers on every response, errors of the framework included."""
 
@@ -214,31 +221,41 @@ def make_app(
     page_views: str = "60/minute",
     pool_size: int = 4,
     on_checkout: Callable[[Any], Awaitable[None]] = AsyncConnectionPool.check_connection,
+    webhooks: Callable[[Any], Callable[[Request], Awaitable[Response]]] | None = None,
 ) -> ASGIApp:
     """The application over a database; ``root_path`` is the path of ``public_base_url``, if any.
 
     ``on_checkout`` sees each connection before it is used (the demo sets its clock there).
+    ``webhooks`` makes the handler of ``/webhooks/ORGANIZATION/ACCOUNT`` from a pool of connections
+    that are ``drip_runner``; without it there are none.
     """
-    pool = AsyncConnectionPool[Connection](
-        url,
-        min_size=1,
-        max_size=pool_size,
-        open=False,
-        configure=become_public,
-        timeout=5,
-        check=on_checkout,
-        kwargs={"application_name": "pgdrip serve"},
-        name="public",
-    )
+
+    def make_pool(name: str, configure: Callable[[Connection], Awaitable[None]]) -> Any:
+        return AsyncConnectionPool[Connection](
+            url,
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            configure=configure,
+            timeout=5,
+            check=on_checkout,
+            kwargs={"application_name": "pgdrip serve"},
+            name=name,
+        )
+
+    pool = make_pool("public", become_public)
+    pools = [pool]
     pages = PublicPages(pool, parse(page_views))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await pool.open()
+        for each in pools:
+            await each.open()
         try:
             yield
         finally:
-            await pool.close()
+            for each in pools:
+                await each.close()
 
     handler: Callable[[Request], Awaitable[Response]] = pages.unsubscribe
     methods = ["GET", "POST"]
@@ -249,6 +266,11 @@ def make_app(
         Route("/c/{token}/{link:int}", pages.click),
         Route("/o/{token}.gif", pages.pixel),
     ]
+    if webhooks is not None:
+        pools.append(make_pool("webhooks", become_runner))
+        receive = webhooks(pools[-1])
+        path = "/webhooks/{organization:int}/{account}"
+        routes.append(Route(path, receive, methods=["POST"]))
     app = Starlette(
         routes=[
             Route("/healthz", pages.health),

@@ -56,6 +56,8 @@ begin
   if not _unsubscribe_message.enrollment_id = any (v_done.ended_ids) and not exists (
     select from drip_core.events as v
     where v.organization_id = v_org and v.enrollment_id = _unsubscribe_message.enrollment_id and v.type = 'unsubscribed'
+      -- that a complaint ended it is another fact
+      and v.reason is distinct from 'complained'
   ) then
     insert into drip_core.events (
       organization_id, occurred_at, recorded_at, type, reason, enrollment_id, contact_id, sequence_id, version, step_id, channel,

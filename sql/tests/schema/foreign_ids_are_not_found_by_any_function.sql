@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 43 + 24);
+select plan(3 + 44 + 24);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -44,6 +44,7 @@ insert into calls values
 ('reconsent', $$drip.reconsent(%1$s, %2$s, 'email', '{"source": "x"}')$$),
 ('record_inbound', $$drip.record_inbound(%1$s, '{"channel": "email", "from_address": "x@example.net"}')$$),
 ('record_provider_event', $$drip.record_provider_event(%1$s, '{"provider_message_id": "x", "type": "delivered"}')$$),
+('record_provider_events', $$drip.record_provider_events(%1$s, '[]')$$),
 ('remove_enrollment', $$drip.remove_enrollment(%1$s, %4$s)$$),
 ('remove_enrollments', $$drip.remove_enrollments(%1$s, array[%4$s])$$),
 ('replace_sender', $$drip.replace_sender(%1$s, 'box-b', 'box-c')$$),

@@ -1,0 +1,44 @@
+-- requires: functions/inbound/record_provider_event.sql
+-- owner: drip_engine
+-- Records a batch of reports, as a webhook brings them: each for itself, so that one that cannot be read stops no other.
+-- Locks: as record_provider_event for each. Errors: PT404, PT422 (no array, over 10,000). A repeat answers duplicate.
+create or replace function drip.record_provider_events(organization_id bigint, events jsonb)
+returns table (ordinal int, outcome text, detail text)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_item record;
+begin
+  perform drip_core._require_served_organization(record_provider_events.organization_id);
+  if record_provider_events.events is null or jsonb_typeof(record_provider_events.events) <> 'array'
+    or jsonb_array_length(record_provider_events.events) > 10000
+  then
+    raise exception 'invalid events'
+      using errcode = 'PT422', detail = 'events: a JSON array of at most 10,000 events is needed', hint = 'Call it in batches.';
+  end if;
+  for v_item in
+    select e.value, e.position::int as position
+    from jsonb_array_elements(record_provider_events.events) with ordinality as e (value, position)
+    order by e.position
+  loop
+    ordinal := v_item.position;
+    detail := null;
+    begin
+      outcome := drip.record_provider_event(record_provider_events.organization_id, v_item.value);
+    exception
+      when sqlstate 'PT422' then
+        get stacked diagnostics detail = pg_exception_detail;
+        outcome := 'invalid';
+    end;
+    return next;
+  end loop;
+end;
+$$;
+
+revoke all on function drip.record_provider_events(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.record_provider_events(bigint, jsonb) to drip_app, drip_runner;
+comment on function drip.record_provider_events(bigint, jsonb) is
+'Records a batch of a provider''s reports; one row each: ordinal (from 1), outcome (as drip.record_provider_event, or invalid), detail. Errors: PT404, PT422.';
