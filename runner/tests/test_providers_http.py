@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import email
+import importlib.util
 import json
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -32,6 +34,7 @@ from pgdrip.providers.registry import load_factory
 from pgdrip.providers.sendgrid import SendgridProvider
 from pgdrip.providers.ses import SesProvider
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "acme_provider.py"
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 MESSAGE = ClaimedMessage(
     organization_id=1,
@@ -73,38 +76,51 @@ class FarEnd:
                 length = int(self.headers["Content-Length"])
                 body = self.rfile.read(length)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                far_end.raw = (self.path, headers, body)
-                if far_end.answer == (0, {}, b""):
-                    self.close_connection = True
-                    return
-                status, more, content = far_end.answer or far_end.accept(self.path)
-                if far_end.answer is None:
-                    far_end.requests.append((self.path, headers, json.loads(body)))
-                self.send_response(status)
-                for name, value in more.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                with far_end.lock:
+                    far_end.answer_one(self, headers, body)
 
             def log_message(self, *_: object) -> None:
                 pass
 
+        self.lock = threading.Lock()
         self.raw: tuple[str, dict[str, str], bytes] = ("", {}, b"")
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
+    def answer_one(
+        self, handler: BaseHTTPRequestHandler, headers: dict[str, str], body: bytes
+    ) -> None:
+        self.raw = (handler.path, headers, body)
+        if self.answer == (0, {}, b""):
+            handler.close_connection = True
+            return
+        status, more, content = self.answer or self.accept(handler.path)
+        if self.answer is None and status < 300:
+            self.requests.append((handler.path, headers, json.loads(body)))
+        handler.send_response(status)
+        for name, value in more.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
     def accept(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        if path == "/messages":
+            if "@" not in json.loads(self.raw[2])["to"]:
+                return 422, {}, b"unknown recipient"
+            return 200, {}, b'{"id": "acme-1"}'
         if path.startswith("/v3"):
             return 202, {"X-Message-Id": "sg-1"}, b""
         return 200, {}, json.dumps({"MessageId": "0102-abc"}).encode()
 
     def tokens(self) -> list[str]:
         found = []
-        for path, _, body in self.requests:
-            if path.startswith("/v3"):
+        for path, headers, body in self.requests:
+            if path == "/messages":
+                found.append(headers["idempotency-key"])
+            elif path.startswith("/v3"):
                 found.append(body["personalizations"][0]["custom_args"]["pgdrip_message_token"])
             else:
                 found += [tag["Value"] for tag in body["EmailTags"]]
@@ -148,6 +164,27 @@ async def test_the_contract_of_providers(
     good = account(name, far_end)
     await check_contract(
         FACTORIES[name],
+        account=good,
+        bad_account=replace(good, secret_ref=None),
+        context=context,
+        message=MESSAGE,
+        accepted=far_end.tokens,
+    )
+
+
+async def test_the_example_of_a_provider_keeps_the_contract(
+    far_end: FarEnd, context: ProviderContext
+) -> None:
+    source = EXAMPLE
+    assert len(source.read_text().splitlines()) <= 50  # noqa: ASYNC240
+    spec = importlib.util.spec_from_file_location("acme_provider", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    good = account("acme", far_end, secret_ref="KEY")
+    await check_contract(
+        module.AcmeProvider,
         account=good,
         bad_account=replace(good, secret_ref=None),
         context=context,
