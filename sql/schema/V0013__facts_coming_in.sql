@@ -87,6 +87,7 @@ create index provider_events_parked_idx on drip_core.provider_events (next_try_a
 create index provider_events_enrollment_idx on drip_core.provider_events (organization_id, enrollment_id) where enrollment_id is not null;
 create index provider_events_faults_idx on drip_core.provider_events (organization_id, channel_account_id, occurred_at)
 where type in ('bounced', 'complained', 'failed') and channel_account_id is not null;
+create index provider_events_unmatched_idx on drip_core.provider_events (organization_id, id) where state in ('parked', 'unmatched');
 create index provider_events_guard_idx on drip_core.provider_events (recorded_at) where needs_guard;
 comment on table drip_core.provider_events is
 'What providers reported of messages, one row each, with what they said; early ones wait here for their message, unknown ones stay visible.';

@@ -71,11 +71,26 @@ begin
     dedupe_key = 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex'),
     detail = '{}'
   where p.organization_id = v_org and p.enrollment_id = any (v_enrollments) and p.dedupe_key not like 'erased:%';
+  -- those that nobody could match: a gateway puts the number into its ids
+  update drip_core.provider_events as p
+  set
+    provider_message_id = drip_core._blind_id(p.provider_message_id),
+    dedupe_key = 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex'),
+    detail = '{}'
+  where p.organization_id = v_org and p.state in ('parked', 'unmatched') and p.dedupe_key not like 'erased:%'
+    and (drip_core._mentions(p.provider_message_id, v_words) or drip_core._mentions(p.dedupe_key, v_words)
+      or drip_core._mentions(p.detail::text, v_words));
   update drip_core.tracking_hits as h
   set user_agent = null, ip = null
   where h.organization_id = v_org and h.enrollment_id = any (v_enrollments);
   update drip_core.reaction_failures as f
-  set error_message = null
+  set
+    error_message = null,
+    -- tags of somebody who is gone lead nowhere, nor does a stage that names a person
+    subject = case when f.kind = 'tag' or drip_core._mentions(f.subject::text, v_words) then '{}' else f.subject end,
+    resolved_at = case
+      when f.kind = 'tag' or drip_core._mentions(f.subject::text, v_words) then coalesce(f.resolved_at, drip_core.now()) else f.resolved_at
+    end
   where f.organization_id = v_org and (f.contact_id = v_contact or f.enrollment_id = any (v_enrollments));
 
   update drip_core.consent_ledger as l
@@ -89,7 +104,7 @@ begin
 
   update drip_core.suppressions as s
   set
-    evidence = '{}',
+    evidence = '{"erased": true}',
     lift_evidence = case when s.lift_evidence is not null then '{}'::jsonb end
   where s.organization_id = v_org and s.address_hash = any (_erase_history.address_hashes);
 

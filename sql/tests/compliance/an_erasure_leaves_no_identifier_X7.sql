@@ -1,6 +1,6 @@
 -- A person whose identifiers were planted wherever the API can write: after the erasure a scan of every column finds none.
 begin;
-select plan(17);
+select plan(19);
 create function pg_temp.found(p_words text[])
 returns text
 language plpgsql
@@ -67,6 +67,23 @@ select
   );
 select drip_test.keep('flying', enrollment_id) from drip.enroll(drip_test.org(), 'flying', drip_test.kept('zoe'));
 create temporary table flying on commit drop as select drip_test.claims(drip_test.org()) as claims;
+-- what came in: letters, reports, hits, a reaction that failed
+select drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "Zoe Quarkschmidt <zoe@example.org>", "subject": "Quarkschmidt",
+  "text": "Yours, Zoëtte", "headers": {"X-Name": "zoe"}, "external_id": "zoe-1", "in_reply_to": ["<zoe@example.org>"]}') is not null;
+select
+  drip.record_inbound(
+    drip_test.org(), '{"channel": "whatsapp_lite", "from_address": "+49301237788", "text": "Hi", "external_id": "true_49301237788@c.us_5"}'
+  ) is not null;
+select drip.record_provider_event(drip_test.org(), '{"provider_message_id": "true_49301237788@c.us_1", "type": "clicked", "external_id": "zoe-e",
+  "reason": "zoe", "detail": {"recipient": "zoe.old@example.org", "url": "https://x.example/?u=zoe", "user_agent": "zoe"}}') = 'recorded';
+select drip.record_provider_event(
+  drip_test.org(), '{"provider_message_id": "true_49301237788@c.us_8", "type": "delivered", "detail": {"x": "zoe"}}'
+) = 'parked';
+select drip.record_open(drip.get_message(drip_test.org(), drip_test.kept('done'), 's1') ->> 'link_token', 'phone of zoe', '192.0.2.1');
+select drip_core._note_failure(
+  drip_test.org(), 'tag', drip_test.kept('zoe'), drip_test.kept('zoe'), null, null, null,
+  '{"tags": ["vip-quarkschmidt"]}', clock_timestamp(), 'XX000', 'failed for zoe'
+);
 -- a month whose facts are being copied
 select drip_core._make_reduced_partition('events_2020_01_facts', '2020-01-01Z', '2020-02-01Z');
 insert into drip_core.reduced_events
@@ -83,7 +100,8 @@ select is(
     from regexp_split_to_table(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), ', ') as t (hit)
     cross join lateral (select split_part(t.hit, ' ', 1) as table_name) as k
   ),
-  'consent_ledger contact_tags contacts deals enrollments events held_messages lanes late_results messages reduced_events suppressions',
+  'consent_ledger contact_tags contacts deals enrollments events held_messages inbound_messages lanes late_results messages provider_events '
+  || 'reaction_failures reduced_events suppressions tracking_hits',
   'X7: the person is known in all these places'
 );
 select is(
@@ -124,6 +142,18 @@ select is(
     where h.organization_id = drip_test.org() and h.enrollment_id = drip_test.kept('held')
   ), 'sent')::text, 'advanced', 'X7: so is the held one'
 );
+select is(
+  drip.record_provider_event(drip_test.org(), '{"provider_message_id": "true_49301237788@c.us_1", "type": "opened", "external_id": "zoe-late",
+    "detail": {"recipient": "zoe@example.org"}}'), 'recorded', 'X7: a late report is counted'
+);
+select is(
+  drip.record_provider_event(drip_test.org(), '{"provider_message_id": "nobody-knows", "type": "opened", "detail": {"recipient": "zoe@example.org"}}'),
+  'parked', 'X7: so is one of no message, about her address'
+);
+select
+  drip.record_inbound(
+    drip_test.org(), '{"channel": "email", "from_address": "zoe.old@example.org", "text": "Zoëtte again", "external_id": "zoe-2"}'
+  ) is not null;
 select is(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), '', 'X7: what arrives late leaves no identifier');
 select is(
   (
