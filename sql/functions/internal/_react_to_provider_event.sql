@@ -80,7 +80,13 @@ begin
       v_org, drip_core._hash_address(case when strpos(v_recipient, '@') > 0 then 'email' else 'whatsapp_cloud' end::drip.channel, v_recipient));
     update drip_core.provider_events as p
     set
-      provider_message_id = case when v_is_erased then drip_core._blind_id(p.provider_message_id) else p.provider_message_id end,
+      provider_message_id = case
+        when v_is_erased and p.dedupe_key not like 'erased:%' then drip_core._blind_id(p.provider_message_id) else p.provider_message_id
+      end,
+      dedupe_key = case
+        when not v_is_erased or p.dedupe_key like 'erased:%' then p.dedupe_key
+        else 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex')
+      end,
       detail = case when v_is_erased then '{}' else p.detail end,
       state = case
         when v_row.id is null and v_pe.message_token is not null and v_pe.provider_message_id is null then 'unmatched'
@@ -144,7 +150,9 @@ begin
     needs_guard = v_state = 'applied' and (v_pe.type = 'complained' or (v_pe.type in ('bounced', 'failed') and v_pe.reason <> 'soft_bounced')),
     next_try_at = null,
     -- of an erased person nothing is written down again
-    provider_message_id = case when v_row.erased_at is null then p.provider_message_id else drip_core._blind_id(p.provider_message_id) end,
+    provider_message_id = case
+      when v_row.erased_at is null or p.dedupe_key like 'erased:%' then p.provider_message_id else drip_core._blind_id(p.provider_message_id)
+    end,
     dedupe_key = case
       when v_row.erased_at is null or p.dedupe_key like 'erased:%' then p.dedupe_key
       else 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex')
