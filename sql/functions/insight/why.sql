@@ -99,6 +99,14 @@ begin
 
   select nullif(m.reason, 'window_closed') into v_reason from drip_core._check_messages(v_org, array[v_e.id]) as m;
   select r.effect, r.ends_as into v_effect, v_ends_as from drip_core.reasons as r where r.reason = v_reason;
+  if v_reason = 'replied' then
+    -- a reply that nobody has reacted to yet
+    select case v.on_reply when 'pause' then 'paused' else v_ends_as end
+    into v_ends_as
+    from drip_core.steps as s
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
+    where s.organization_id = v_org and s.id = v_e.step_id;
+  end if;
   if v_effect = 'skips_step' then
     select s.key into v_skips_to
     from drip_core.steps as s

@@ -66,14 +66,14 @@ begin
       row_number() over (order by l.status_changed_at, l.organization_id, l.channel_account_id) as place
     from drip_core.lanes as l
     join drip_core.channel_accounts as a on a.organization_id = l.organization_id and a.id = l.channel_account_id
-    where l.status = 'blocked' and (v_allowed is null or l.organization_id = any (v_allowed))
+    where (l.status = 'blocked' or (l.status = 'paused' and l.reason in ('bounced', 'complained'))) and (v_allowed is null or l.organization_id = any (v_allowed))
   ) as b;
   if v_count = 0 then
-    return query select 'blocked_lanes', 'ok', 'no sender is blocked', null::text;
+    return query select 'blocked_lanes', 'ok', 'no sender is blocked, or paused by its guardrails', null::text;
   else
     return query select 'blocked_lanes', case when v_waiting > 0 then 'problem' else 'warning' end,
       format('%s blocked, messages wait for %s of them: %s', v_count, v_waiting, v_found),
-      'Repair the account at its provider, then: pgdrip lanes resume KEY';
+      'Repair the account at its provider (or the list that bounces and complains), then: pgdrip lanes resume KEY';
   end if;
 
   -- messages whose outcome nobody knows
@@ -93,6 +93,19 @@ begin
     return query select 'held_outcomes', case when v_found is null then 'warning' else 'problem' end,
       concat_ws('; ', format('%s held, the oldest since %s', v_count, date_trunc('second', v_since)), 'they use up the whole limit of ' || v_found),
       'See drip_report.unknown_outcomes, ask the provider, then: select drip.resolve_unknown(…, ''sent'' | ''retry'' | ''rejected'')';
+  end if;
+
+  -- facts that came in
+  select count(*), min(f.failed_at), (array_agg(f.error_code order by f.failed_at desc))[1]
+  into v_count, v_since, v_found
+  from drip_core.reaction_failures as f
+  where f.resolved_at is null and (v_allowed is null or f.organization_id = any (v_allowed));
+  if v_count = 0 then
+    return query select 'reactions', 'ok', 'every fact that came in has been reacted to', null::text;
+  else
+    return query select 'reactions', case when v_since < v_now - interval '1 hour' then 'problem' else 'warning' end,
+      format('%s failed, the oldest since %s, the last with SQLSTATE %s', v_count, date_trunc('second', v_since), coalesce(v_found, 'unknown')),
+      'Nothing is lost: the claim keeps back what they would have stopped, drip.tick tries again. See drip_report.reaction_failures; the log of the server has the message.';
   end if;
 
   -- the history

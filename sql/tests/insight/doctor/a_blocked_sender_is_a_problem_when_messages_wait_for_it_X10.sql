@@ -8,7 +8,7 @@ create function pg_temp.found() returns text language sql as $$
   select d.verdict || ': ' || regexp_replace(d.detail, 'organization .*: ', 'organization: ')
   from drip.doctor() as d where d.check_name = 'blocked_lanes';
 $$;
-select is(pg_temp.found(), 'ok: no sender is blocked', 'nothing is blocked');
+select is(pg_temp.found(), 'ok: no sender is blocked, or paused by its guardrails', 'nothing is blocked');
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 1));
 select drip_test.settle('sender_error', extra => '{"error_message": "535 bad password"}');
 select is(
@@ -21,7 +21,7 @@ select matches(
   ), 'pgdrip lanes resume', 'the remedy names the command'
 );
 select drip.resume_lane(drip_test.org(), drip_test.kept('sales'));
-select is(pg_temp.found(), 'ok: no sender is blocked', 'resumed');
+select is(pg_temp.found(), 'ok: no sender is blocked, or paused by its guardrails', 'resumed');
 select drip_test.settle('sender_error', extra => '{"error_message": "535 bad password"}');
 select drip.remove_enrollment(drip_test.org(), drip_test.enrollment('c1'));
 select matches(pg_temp.found(), '^warning: 1 blocked, messages wait for 0 of them', 'a warning where nothing waits');
