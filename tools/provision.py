@@ -60,6 +60,22 @@ def browser() -> str | None:
     return None
 
 
+def imap_server() -> str | None:
+    """A Dovecot for tests of the mailbox reader, installed where it can be; None without one."""
+    for attempt in (1, 2):
+        found = shutil.which("dovecot") or shutil.which(
+            "dovecot", path="/usr/sbin:/opt/homebrew/sbin"
+        )
+        if found is not None:
+            return found
+        if attempt == 1 and (
+            shutil.which("apt-get") is None
+            or not _install(["dovecot-imapd"], "test the reading of mailboxes")
+        ):
+            return None
+    return None
+
+
 def _local_servers_wanted() -> bool:
     import servers
 

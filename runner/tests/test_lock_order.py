@@ -159,6 +159,7 @@ OTHERS = {
     "enroll_tagged": "enroll_many",
     "export_contact": "reads",
     "pause_enrollment": "pause_enrollments",
+    "inbox_read": "its own row only",
     "record_click": "record_open",
     "record_provider_events": "record_provider_event, one by one",
     "remove_enrollment": "remove_enrollments",

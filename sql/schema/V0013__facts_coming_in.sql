@@ -206,6 +206,20 @@ create index sender_hours_guard_idx on drip_core.sender_hours (hour) where needs
 comment on table drip_core.sender_hours is 'What each sender sent by the hour: what its bounce and complaint rates are measured against.';
 comment on column drip_core.sender_hours.refused is 'Messages that the provider refused at once because the address does not exist.';
 
+create table drip_core.inboxes (
+  organization_id bigint not null,
+  channel_account_id bigint not null,
+  folder text not null,
+  uid_validity bigint not null,
+  last_uid bigint not null default 0,
+  read_at timestamptz not null default drip_core.now(),
+  constraint inboxes_pkey primary key (organization_id, channel_account_id, folder),
+  constraint an_inbox_belongs_to_an_account foreign key (organization_id, channel_account_id)
+  references drip_core.channel_accounts (organization_id, id)
+);
+comment on table drip_core.inboxes is 'How far the mailbox of each sender has been read.';
+comment on column drip_core.inboxes.uid_validity is 'Under another one the server has numbered its messages anew, and it is read from the beginning.';
+
 alter table drip_core.organizations
 add column tracking boolean not null default false,
 add column guard_bounce_rate numeric default 0.05 constraint a_bounce_rate_is_a_share check (guard_bounce_rate between 0 and 1),

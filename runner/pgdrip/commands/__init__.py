@@ -1,13 +1,24 @@
-"""The operator commands: ``demo apply import enroll simulate report lanes doctor serve``."""
+"""The operator commands: ``demo apply import enroll simulate report lanes doctor serve inbox``."""
 
 from __future__ import annotations
 
 import typer
 
-from pgdrip.commands import apply, contacts, demo, doctor, enroll, lanes, report, serve, simulate
+from pgdrip.commands import (
+    apply,
+    contacts,
+    demo,
+    doctor,
+    enroll,
+    inbox,
+    lanes,
+    report,
+    serve,
+    simulate,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add every command of this package to the program, in the order of their use."""
-    for module in (demo, apply, contacts, enroll, simulate, report, lanes, doctor, serve):
+    for module in (demo, apply, contacts, enroll, simulate, report, lanes, doctor, serve, inbox):
         module.register(app)

@@ -45,6 +45,8 @@ insert into decisions values
 ('record_provider_event', array['drip_app', 'drip_runner']),
 ('record_provider_events', array['drip_app', 'drip_runner']),
 ('webhook_settings', array['drip_runner']),
+('inboxes', array['drip_runner']),
+('inbox_read', array['drip_runner']),
 ('resume_lane', array['drip_app', 'drip_runner']),
 ('resolve_unknown', array['drip_app', 'drip_runner']),
 ('unsubscribe', array['drip_app', 'drip_public', 'drip_runner']),

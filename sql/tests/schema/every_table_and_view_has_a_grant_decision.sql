@@ -39,7 +39,7 @@ select unnest(array[
   'queues',
   'reasons',
   'reduced_events',
-  'replans', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
+  'replans', 'inboxes', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
   'retention',
   'secret_keys',
   'simulations',

@@ -1,0 +1,28 @@
+-- owner: drip_engine
+-- requires: functions/internal/_require_lane.sql
+-- Remembers how far a mailbox has been read. Never goes back under the same numbering.
+-- Locks: its own row. Errors: PT404. A repeat changes nothing.
+create or replace function drip.inbox_read(organization_id bigint, channel_account_id bigint, folder text, uid_validity bigint, last_uid bigint)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform drip_core._require_lane(inbox_read.organization_id, inbox_read.channel_account_id);
+  insert into drip_core.inboxes as i (organization_id, channel_account_id, folder, uid_validity, last_uid, read_at)
+  values (
+    inbox_read.organization_id, inbox_read.channel_account_id, inbox_read.folder, inbox_read.uid_validity, inbox_read.last_uid, drip_core.now()
+  )
+  on conflict on constraint inboxes_pkey do update
+  set
+    uid_validity = excluded.uid_validity,
+    last_uid = case when i.uid_validity = excluded.uid_validity then greatest(i.last_uid, excluded.last_uid) else excluded.last_uid end,
+    read_at = excluded.read_at;
+end;
+$$;
+
+revoke all on function drip.inbox_read(bigint, bigint, text, bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.inbox_read(bigint, bigint, text, bigint, bigint) to drip_runner;
+comment on function drip.inbox_read(bigint, bigint, text, bigint, bigint) is 'Remembers how far a mailbox has been read. Errors: PT404.';
