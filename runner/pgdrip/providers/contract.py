@@ -18,7 +18,7 @@ Raises ``AssertionError`` with what is broken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from pgdrip.providers.base import (
@@ -106,10 +106,10 @@ async def _check_bad_account(
 
 
 async def _check_bad_recipient(
-    send: Callable[[ClaimedMessage], object], message: ClaimedMessage
+    send: Callable[[ClaimedMessage], Awaitable[SendResult]], message: ClaimedMessage
 ) -> None:
     try:
-        result = await send(message)  # type: ignore[misc]
+        result = await send(message)
     except DeliveryError as error:
         _fair(error.result.outcome in OUTCOMES, "outcomes are those of drip.send_outcome")
         _fair(
