@@ -178,7 +178,9 @@ def test_batches_reordered_duplicated_early_and_replayed_count_once(receiver: Re
         for claim in claims
         for number, kind in enumerate(("processed", "delivered", "open", "click"))
     ]
-    reports += [_grid(claim, "some future event") for claim in claims] + [{"event": 7}, "x", None]  # type: ignore[list-item]
+    reports += [_grid(claim, "some future event") for claim in claims]
+    nonsense: list[Any] = [{"event": 7}, "x", None]
+    reports += nonsense
     shuffled = random.Random(7).sample(reports * 2, 2 * len(reports))  # noqa: S311
     for start in range(0, len(shuffled), 97):
         answer = receiver.sendgrid(shuffled[start : start + 97])

@@ -1,4 +1,4 @@
--- requires: functions/internal/_end_enrollments.sql, functions/internal/_consent_of.sql, functions/internal/_write_consent.sql
+-- requires: functions/internal/_lock_person.sql, functions/internal/_end_enrollments.sql, functions/internal/_consent_of.sql, functions/internal/_write_consent.sql
 -- Puts addresses of a channel on the suppression list, for everything or for one sequence, and does at once what follows:
 -- every contact that has one of them (and those named) ends its open enrollments that use the channel, with a message in
 -- flight or not; where the reason is the person's own will and holds for everything, the ledger says so.
@@ -21,23 +21,8 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_contacts bigint[];
 begin
-  v_contacts := array(
-    select c.id
-    from drip_core.contacts as c
-    where c.organization_id = v_org and c.id = any (array(
-      select n.id from unnest(_withdraw_consent.contact_ids) as n (id)
-      union all
-      select k.id
-      from drip_core.contacts as k
-      where _withdraw_consent.channel = 'email' and k.organization_id = v_org and k.email_hash = any (_withdraw_consent.address_hashes)
-      union all
-      select k.id
-      from drip_core.contacts as k
-      where _withdraw_consent.channel <> 'email' and k.organization_id = v_org and k.phone_hash = any (_withdraw_consent.address_hashes)
-    ))
-    order by c.id
-    for no key update
-  );
+  v_contacts := drip_core._lock_person(
+    v_org, _withdraw_consent.channel, _withdraw_consent.contact_ids, _withdraw_consent.address_hashes, null);
   select e.ended_ids, e.in_flight
   into ended_ids, in_flight
   from drip_core._end_enrollments(
