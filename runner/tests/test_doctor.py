@@ -79,7 +79,7 @@ def test_a_sound_installation_has_no_problem(scratch_cluster: Server, connect: C
     result = doctor(own)
     assert result.exit_code == 0, result.stdout
     lines = result.stdout.splitlines()
-    assert len(lines) == 19
+    assert len(lines) == 20
     assert {line.split()[0] for line in lines} == {"ok"}, result.stdout
     document = json.loads(doctor(own, "--json").stdout)
     assert document["verdict"] == "ok"
@@ -202,7 +202,8 @@ def test_a_message_that_is_held_a_sender_that_is_blocked_and_work_that_waits(
     }
     assert "535 no" in checks["blocked_lanes"].detail
     assert checks["blocked_lanes"].remedy == (
-        "Repair the account at its provider, then: pgdrip lanes resume KEY"
+        "Repair the account at its provider (or the list that bounces and complains),"
+        " then: pgdrip lanes resume KEY"
     )
     assert "they use up the whole limit of held of organization" in checks["held_outcomes"].detail
     assert "pgdrip run" in (checks["runner"].remedy or "")
