@@ -12,6 +12,7 @@ declare
   v_org constant bigint := _apply_provider_event.organization_id;
   v_code text;
   v_message text;
+  v_named record;
 begin
   perform drip_core._react_to_provider_event(v_org, _apply_provider_event.event_id);
 exception
@@ -20,26 +21,35 @@ exception
     update drip_core.provider_events as p
     set state = 'pending', next_try_at = null
     where p.organization_id = v_org and p.id = _apply_provider_event.event_id and p.state = 'parked';
-    -- whose it is, as far as that can be told without what failed
+    -- whose it is, as far as that can be told: that may be what failed, and is then left out
+    begin
+      select e.id as enrollment_id, e.contact_id, s.channel
+      into v_named
+      from drip_core.provider_events as p
+      cross join lateral (
+        select t.enrollment_id, t.step_id from drip_core._read_token(p.message_token, 'message') as t where t.organization_id = v_org
+        union all
+        select m.enrollment_id, m.step_id
+        from drip_core.messages as m
+        where m.organization_id = v_org and m.provider_message_id = p.provider_message_id
+        limit 1
+      ) as n
+      join drip_core.enrollments as e on e.organization_id = v_org and e.id = n.enrollment_id
+      join drip_core.steps as s on s.organization_id = v_org and s.id = n.step_id
+      where p.organization_id = v_org and p.id = _apply_provider_event.event_id;
+    exception
+      when others then
+        select null::bigint as enrollment_id, null::bigint as contact_id, null::drip.channel as channel into v_named;
+    end;
     perform drip_core._note_failure(
-      v_org, 'provider_event', p.id, e.contact_id, e.id, s.channel,
-      case p.type
-        when 'complained' then 'complained'
-        when 'unsubscribed' then 'unsubscribed'
-        when 'bounced' then case when p.reason in ('bounced', 'invalid_address') then p.reason end
+      v_org, 'provider_event', p.id, v_named.contact_id, v_named.enrollment_id, v_named.channel,
+      case
+        when p.type = 'complained' then 'complained'
+        when p.type = 'unsubscribed' then 'unsubscribed'
+        when p.type in ('bounced', 'failed') and p.reason in ('bounced', 'invalid_address') then p.reason
       end::drip.reason,
       '{}', p.occurred_at, v_code, v_message)
     from drip_core.provider_events as p
-    left join lateral (
-      select t.enrollment_id, t.step_id from drip_core._read_token(p.message_token, 'message') as t where t.organization_id = v_org
-      union all
-      select m.enrollment_id, m.step_id
-      from drip_core.messages as m
-      where m.organization_id = v_org and m.provider_message_id = p.provider_message_id
-      limit 1
-    ) as n on true
-    left join drip_core.enrollments as e on e.organization_id = v_org and e.id = n.enrollment_id
-    left join drip_core.steps as s on s.organization_id = v_org and s.id = n.step_id
     where p.organization_id = v_org and p.id = _apply_provider_event.event_id;
 end;
 $$;

@@ -1,6 +1,6 @@
 -- Campaign logic made to fail on purpose: the write lands, the failure is visible, the claim heeds it, the tick makes up for it.
 begin;
-select plan(31);
+select plan(34);
 select drip_test.organization('A');
 select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'box');
@@ -64,7 +64,7 @@ select
   p.oid,
   pg_get_functiondef(p.oid) as definition
 from pg_proc as p
-where p.pronamespace = 'drip_core'::regnamespace and p.proname in ('_change_status', '_withdraw_consent', '_enroll_contacts', '_find_answered');
+where p.pronamespace = 'drip_core'::regnamespace and p.proname in ('_change_status', '_withdraw_consent', '_enroll_contacts', '_find_answered', '_read_token');
 create function pg_temp.break(name text)
 returns void
 language plpgsql
@@ -184,6 +184,17 @@ select is(
 );
 select is(pg_temp.state(1), 'exited/replied', 'what the claim had decided stays');
 select is(drip.tick() ->> 'reactions_resolved', null, 'a repeat finds nothing');
+
+-- even what says whose a fact is may be what fails
+select pg_temp.break('_read_token');
+select is(
+  drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', pg_temp.token(1), 'type', 'complained')), 'pending',
+  'H5: a report whose token cannot be read lands'
+);
+select isnt(pg_temp.mail(1, 'Hello again'), null, 'H5: so does a letter');
+select pg_temp.mend();
+select drip_test.at(drip_core.now() + interval '1 hour');
+select is(drip.tick() ->> 'reactions_resolved', '2', 'H5: both are made up for');
 select drip_test.no_violations();
 select * from finish();
 rollback;

@@ -81,8 +81,6 @@ class Webhooks:
                     "select drip.webhook_settings(%s, %s)", (organization_id, account)
                 )
                 [(settings,)] = await cursor.fetchall()
-        except psycopg.errors.RaiseException:
-            return None
         except psycopg.Error as problem:
             if problem.sqlstate == "PT404":
                 return None
