@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import os
 import pwd
@@ -341,9 +342,14 @@ def _as_system_user() -> dict[str, Any]:
 def _system_user() -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(SYSTEM_USER)
-    command = ["useradd", "--system", "--user-group", "--no-create-home", SYSTEM_USER]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    return pwd.getpwnam(SYSTEM_USER)
+    # One worker at a time: of two that run at once, useradd gives the user of the first another id.
+    with (Path(tempfile.gettempdir()) / f"{SYSTEM_USER}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(SYSTEM_USER)
+        command = ["useradd", "--system", "--user-group", "--no-create-home", SYSTEM_USER]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        return pwd.getpwnam(SYSTEM_USER)
 
 
 def _reachable(bin_dir: Path, directory: Path) -> Path:
