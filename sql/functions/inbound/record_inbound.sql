@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql
+-- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql, functions/internal/_known_writer.sql
 -- Records a message that somebody wrote to us, and reacts to it: an answer pauses or ends the enrollment as on_reply says,
 -- an absence note makes it wait, a stop word unsubscribes. The message always lands: what goes wrong in the campaign's
 -- part is written down (drip_report.reaction_failures), heeded by the claim and tried again by drip.tick.
@@ -22,6 +22,7 @@ declare
   v_headers jsonb;
   v_ids text[];
   v_external text;
+  v_from text;
   v_received timestamptz;
   v_id bigint;
 begin
@@ -94,12 +95,13 @@ begin
   if v_id is not null then
     return v_id;
   end if;
+  v_from := drip_core._known_writer(v_org, v_channel, v_new ->> 'from_address');
   insert into drip_core.inbound_messages as i (
     organization_id, channel, external_id, from_address, to_address, from_hash, in_reply_to, subject, text_body, headers, received_at, recorded_at
   )
   values (
-    v_org, v_channel, v_external, left(btrim(v_new ->> 'from_address'), 500), left(v_new ->> 'to_address', 500),
-    drip_core._hash_address(v_channel, coalesce(substring(v_new ->> 'from_address' from '<([^<>]+)>'), btrim(v_new ->> 'from_address'))),
+    v_org, v_channel, v_external, left(btrim(v_from), 500), left(v_new ->> 'to_address', 500),
+    drip_core._hash_address(v_channel, coalesce(substring(v_from from '<([^<>]+)>'), btrim(v_from))),
     v_ids, left(v_new ->> 'subject', 1000), left(v_new ->> 'text', 100000), v_headers,
     least(coalesce(v_received, v_now), v_now), v_now
   )

@@ -154,7 +154,7 @@ begin
     return query select p.path, p.code, p.message from drip_core._unknown_keys(v_step, case v_text
       when 'email' then array['key', 'channel', 'delay', 'subject', 'text', 'html', 'thread']
       when 'whatsapp_cloud' then array['key', 'channel', 'delay', 'template', 'language', 'parameters']
-      else array['key', 'channel', 'delay', 'text']
+      else array['key', 'channel', 'delay', 'text', 'allow_identical_text']
     end, v_path) as p;
 
     foreach v_part in array array['subject', 'text', 'html', 'template', 'language'] loop
@@ -191,6 +191,15 @@ begin
       when 'whatsapp_lite' then
         if btrim(coalesce(v_step ->> 'text', '')) = '' then
           return query select v_path || '.text', 'required', 'a message needs a text';
+        end if;
+        if v_step ? 'allow_identical_text' and jsonb_typeof(v_step -> 'allow_identical_text') <> 'boolean' then
+          return query select v_path || '.allow_identical_text', 'invalid', 'allow_identical_text is true or false';
+        elsif v_step -> 'allow_identical_text' is distinct from 'true' and btrim(coalesce(v_step ->> 'text', '')) <> '' and not exists (
+          select from drip_core._parse_template(v_step ->> 'text') as t
+          where t.problem is not null or t.field_path ~ '^(contact|deal)\.'
+        ) then
+          return query select v_path || '.text', 'identical_text',
+            'everybody would get the same text, which gets WhatsApp numbers banned; use a field of the contact or deal, or say allow_identical_text: true';
         end if;
       else
         if btrim(coalesce(v_step ->> 'template', '')) = '' then

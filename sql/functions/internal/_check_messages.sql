@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_is_unreachable.sql
 -- Judges due messages at the moment of the claim: the reason why one must not go out, with the instant until which it waits
 -- where its window is closed; else its merge values.
 -- Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
@@ -51,6 +51,7 @@ begin
           select from drip_core.whatsapp_templates as t
           where t.organization_id = v_org and t.name = s.template ->> 'name' and t.language = s.template ->> 'language' and t.status = 'approved'
         ) then 'template_unavailable'
+        when s.channel = 'whatsapp_lite' and drip_core._is_unreachable(v_org, c.id, s.channel, address.hash) then 'not_on_whatsapp'
       end as reason,
       merged.field_values,
       case when cardinality(w.weekdays) > 0 then drip_core._sendable_from(
@@ -99,7 +100,7 @@ begin
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     join drip_core.organizations as o on o.id = v_org
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
     join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
     left join drip_core.deals as d on d.organization_id = v_org and d.id = e.deal_id
     cross join lateral (

@@ -82,7 +82,7 @@ begin
     'enrollment_id', v_row.id, 'step_id', v_found.step_id));
 
   -- the enrollment that the answer concerns: the one answered, or where that has ended the one open in its sequence
-  select e.id, e.status, e.claim_token, e.next_step_at, e.sequence_id, e.channel_account_id, v.on_reply, s.version as step_version
+  select e.id, e.status, e.claim_token, e.next_step_at, e.sequence_id, e.channel_account_id, v.on_reply, s.version as step_version, s.channel as step_channel
   into v_target
   from drip_core.enrollments as e
   join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
@@ -144,7 +144,7 @@ begin
         coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone), w.weekdays, w.starts, w.ends, w.holidays) as wait_until
       from drip_core.contacts as c
       join drip_core.organizations as o on o.id = v_org
-      join drip_core._sending_windows(v_org) as w on w.sequence_id = v_target.sequence_id and w.version = v_target.step_version
+      join drip_core._sending_windows(v_org, v_target.step_channel) as w on w.sequence_id = v_target.sequence_id and w.version = v_target.step_version
       cross join lateral (
         select drip_core._return_date(
           concat_ws(e'\n', v_in.subject, v_in.text_body),

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql, functions/internal/_is_unreachable.sql
 -- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
 -- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
 -- and step; both settle message, event and capacity all the same.
@@ -111,7 +111,6 @@ begin
     join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = e.channel_account_id
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
     left join drip_core.steps as n
@@ -121,6 +120,9 @@ begin
     cross join lateral (
       select case
         when r.outcome = 'sent' then 'sent'
+        -- what the channel cannot reach is judged by the next claim: the step is skipped, or the enrollment ends
+        when r.outcome = 'rejected' and r.reason = 'not_on_whatsapp' and o.is_open and drip_core._is_unreachable(
+          v_org, e.contact_id, s.channel, drip_core._hash_address(s.channel, coalesce(e.merge_values, h.merge_values) ->> 'to')) then 'deferred'
         when r.outcome = 'rejected' then 'given_up'
         when r.outcome = 'unknown' and a.on_unknown = 'hold' then 'held'
         when r.outcome in ('throttled', 'sender_error') then 'deferred'
@@ -130,6 +132,8 @@ begin
       end as verdict
       offset 0
     ) as d
+    join drip_core._sending_windows(v_org, case when d.verdict = 'sent' then coalesce(n.channel, s.channel) else s.channel end) as w
+      on w.sequence_id = s.sequence_id and w.version = s.version
     -- the next step after its delay, or this one again
     cross join lateral (
       select
@@ -291,6 +295,9 @@ begin
     status = case when x.sender_error is not null then 'blocked' else l.status end,
     reason = case when x.sender_error is not null then 'sender_blocked' else l.reason end,
     detail = coalesce(x.sender_error, l.detail),
+    resumes_on_connect = case
+      when x.sender_error is not null and l.status <> 'blocked' then x.sender_error like 'not\_connected%' else l.resumes_on_connect
+    end,
     status_changed_at = case when x.sender_error is not null and l.status <> 'blocked' then v_now else l.status_changed_at end,
     next_slot_at = greatest(l.next_slot_at, x.throttled_until, x.gap_until),
     slot_reason = case
