@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from pgdrip.log import get_logger
 from pgdrip.providers.base import DeliveryError
 from pgdrip.providers.secrets import secret_resolver
+from pgdrip.web.webhooks.gateways import EvolutionSource, WahaSource
 from pgdrip.web.webhooks.sendgrid import SendgridSource
 from pgdrip.web.webhooks.ses import SesSource
 from pgdrip.web.webhooks.source import Call, Fact, Facts, Fetch, Refused, SourceFactory, Tools
@@ -32,6 +33,8 @@ _BATCH = 500
 SOURCES: dict[str, SourceFactory] = {
     "ses": SesSource,
     "sendgrid": SendgridSource,
+    "waha": WahaSource,
+    "evolution": EvolutionSource,
 }
 log = get_logger()
 
@@ -131,6 +134,19 @@ class Webhooks:
             account,
             facts.reports,
         )
+
+        for connection in facts.connections:
+            await self._store_connection(organization_id, account, connection)
+
+    async def _store_connection(self, organization_id: int, account: str, connection: Fact) -> None:
+        async with self.pool.connection() as session:
+            cursor = await session.execute(
+                "select drip.record_connection(%s, %s, %s)",
+                (organization_id, account, Jsonb(connection)),
+            )
+            [(answer,)] = await cursor.fetchall()
+        if answer in ("blocked", "resumed"):
+            log.warning("sender " + answer, account=account, connection=connection)
 
     async def _store_batches(
         self, statement: LiteralString, keys: tuple[object, ...], account: str, facts: list[Fact]

@@ -49,6 +49,8 @@ class Facts:
     messages: list[Fact] = field(default_factory=list)
     #: ``drip.record_account_reports``: what the provider says of the account itself.
     reports: list[Fact] = field(default_factory=list)
+    #: ``drip.record_connection``: whether a gateway's session is connected.
+    connections: list[Fact] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
