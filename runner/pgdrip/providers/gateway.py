@@ -75,9 +75,9 @@ ASKING: Sequence[HttpRule] = (
 )
 #: Answers to a message. A proxy that gave up waiting has passed it on.
 SENDING: Sequence[HttpRule] = (HttpRule("502 504", "", UNKNOWN, "a proxy lost the answer"),)
+_SESSION_IS_SHUT_OUT = re.compile(r"(?i:logged out)|\b(SCAN_QR_CODE|FAILED)\b")
 _SESSION_IS_GONE = re.compile(
-    r"connection closed|not connected|logged out|session status is not|SCAN_QR_CODE|STOPPED|FAILED",
-    re.IGNORECASE,
+    r"(?i:connection closed|not connected|session status is not)|\bSTOPPED\b"
 )
 
 
@@ -221,6 +221,8 @@ class GatewayProvider(ABC):
 
     def _failed(self, response: httpx.Response, rules: Sequence[HttpRule]) -> DeliveryError:
         words = words_of(response)
+        if response.status_code != 401 and _SESSION_IS_SHUT_OUT.search(words):
+            return sender_error(SHUT_OUT, printable(words))
         if response.status_code != 401 and _SESSION_IS_GONE.search(words):
             return sender_error(NOT_CONNECTED, printable(words))
         return judge(response, rules, "", words, self._context.clock())

@@ -116,7 +116,8 @@ def read_event(
         elif kind == "message":
             _add_message(mapping["message"], item, settings, said_at, facts)
         else:
-            _add_connection(mapping["connection"], item, said_at, facts)
+            at = said_at or _time(look_up(event, mapping["connection"].get("time")))
+            _add_connection(mapping["connection"], item, at, facts)
 
 
 def _first(item: Any, paths: Sequence[str]) -> Any:
@@ -205,8 +206,7 @@ def _time(value: Any) -> str | None:
         if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
             return datetime.fromisoformat(value).isoformat()
         seconds = float(value)
-        return datetime.fromtimestamp(
-            seconds / 1000 if seconds > 1e11 else seconds, UTC
-        ).isoformat()
+        seconds = seconds / 1000 if seconds > 1e11 else seconds
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (TypeError, ValueError, OverflowError, OSError):
         return None
