@@ -34,7 +34,8 @@ begin
   v_channel := coalesce(v_new ->> 'channel', v_old.channel::text);
   if v_old.id is null and v_channel = 'whatsapp_lite' then
     v_new := jsonb_build_object('daily_limit', 200, 'min_gap', '1 minute', 'max_gap', '19 minutes')
-      || case when v_new ?| array['ramp_start', 'ramp_increment'] then '{}' else '{"ramp_start": 20, "ramp_increment": 10}' end || v_new;
+      || case when v_new ?| array['ramp_start', 'ramp_increment'] then '{}'::jsonb else '{"ramp_start": 20, "ramp_increment": 10}' end
+      || v_new;
   end if;
   -- an absent key keeps the old value: what is checked is the account as it will be
   v_merged := case when v_old.id is null then '{}' else jsonb_strip_nulls(to_jsonb(v_old)) end || v_new;

@@ -34,7 +34,7 @@ select set_eq(
   $$
     values ('opted_out'::drip.reason, 'unsubscribed'::drip.enrollment_status), ('unsubscribed', 'unsubscribed'),
       ('complained', 'unsubscribed'), ('suppressed', 'exited'), ('bounced', 'bounced'), ('invalid_address', 'bounced'),
-      ('no_address', 'failed'), ('missing_field', 'failed'), ('sequence_archived', 'exited'), ('replied', 'exited'),
+      ('no_address', 'failed'), ('not_on_whatsapp', 'failed'), ('missing_field', 'failed'), ('sequence_archived', 'exited'), ('replied', 'exited'),
       ('deal_created', 'exited'), ('deal_stage', 'exited'), ('goal_reached', 'exited'), ('retries_exhausted', 'failed'),
       ('rejected_content', 'failed'), ('rejected_policy', 'failed'), ('erased', 'removed'), ('manual', 'removed')
   $$,

@@ -32,7 +32,7 @@ insert into analyst_columns values
 create temporary table closed_tables (name text primary key) on commit drop;
 insert into closed_tables
 select unnest(array[
-  'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
+  'address_checks', 'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
   'migration_state',
   'migrations',
   'profiles',
