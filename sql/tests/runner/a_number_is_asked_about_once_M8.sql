@@ -31,8 +31,8 @@ insert into t select 'first', drip_test.claims(drip_test.org());
 select is(pg_temp.recall(claims), null, 'nobody has asked about the number yet') from t;
 select ok(pg_temp.remember(claims, '{"reachable": false}'), 'the answer is kept') from t;
 select is(pg_temp.recall(claims), '{"reachable": false}', 'and found again') from t;
-select ok(not pg_temp.remember(jsonb_set(claims, '{0,claim_token}', '1'), '{"reachable": true}'), 'a claim that is over keeps nothing') from t;
-select is(pg_temp.recall(jsonb_set(claims, '{0,claim_token}', '1')), null, 'and recalls nothing') from t;
+select ok(not pg_temp.remember(jsonb_set(claims, '{0,claim_token}', '-1'), '{"reachable": true}'), 'a claim that is over keeps nothing') from t;
+select is(pg_temp.recall(jsonb_set(claims, '{0,claim_token}', '-1')), null, 'and recalls nothing') from t;
 select is(
   drip_test.report(claims, 'rejected', '{"reason": "not_on_whatsapp", "error_code": "not_on_whatsapp"}'), 'deferred',
   'the refusal is left to the next claim'
