@@ -101,7 +101,8 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
         {"account", "lane"},
     ),
     "record_recipient_check": (
-        "select drip.record_recipient_check({org}, {held}, {held_token}, '{{\"reachable\": true}}')",
+        "select drip.record_recipient_check({org}, {held}, {held_token},"
+        " '{{\"reachable\": true}}')",
         {"contact"},
     ),
     "record_connection": (
