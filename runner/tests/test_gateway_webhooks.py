@@ -116,7 +116,9 @@ class Receiver:
         return Counter(row["type"] for row in rows)
 
     def lane(self) -> tuple[str, str | None]:
-        (row,) = self.engine.rows("select status, detail from drip_report.lane_status")
+        (row,) = self.engine.rows(
+            "select status, detail from drip_report.lane_status where channel_account_key = 'line'"
+        )
         return row["status"], row["detail"]
 
 

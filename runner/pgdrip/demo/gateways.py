@@ -79,14 +79,15 @@ class Gateway(ABC):
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.url = ""
+
+    def __enter__(self) -> Self:
         self._server = _make_server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._threads = [
             threading.Thread(target=self._server.serve_forever, daemon=True),
             threading.Thread(target=self._report, daemon=True),
         ]
-
-    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
