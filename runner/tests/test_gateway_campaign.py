@@ -174,8 +174,7 @@ def check_pace(gateway: Gateway) -> None:
     [
         pytest.param(Waha, 500, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
         pytest.param(Evolution, 500, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
-        (Waha, 45),
-        (Evolution, 45),
+        (Waha, 30),
     ],
 )
 async def test_H1_X10_X1_one_number_keeps_its_pace_until_it_is_banned(

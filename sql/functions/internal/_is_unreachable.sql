@@ -8,7 +8,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-  select exists (
+  select exists(
     select from drip_core.address_checks as k
     where k.organization_id = _is_unreachable.organization_id and k.contact_id = _is_unreachable.contact_id
       and k.channel = _is_unreachable.channel and k.address_hash = _is_unreachable.address_hash and not k.is_reachable

@@ -20,7 +20,8 @@ select is(pg_temp.limits('box') || ', ' || pg_temp.limits('cloud'), '- - - - hol
 select drip.apply_channel_account(drip_test.org(), '{"key": "none", "display_name": "Later"}');
 select is(pg_temp.limits('none'), '- - - - resend active', 'the defaults are for a new account, not for a change');
 select drip.apply_channel_account(
-  drip_test.org(), '{"key": "ramp", "channel": "whatsapp_lite", "provider": "waha", "address": "+49301", "ramp_start": 5, "ramp_increment": 1}');
+  drip_test.org(), '{"key": "ramp", "channel": "whatsapp_lite", "provider": "waha", "address": "+49301", "ramp_start": 5, "ramp_increment": 1}'
+);
 select is(pg_temp.limits('ramp'), '200 5+1 00:01:00 00:19:00 hold active', 'a ramp of its own');
 select drip.apply_sequence(drip_test.org(), '{"key": "x", "steps": [{"key": "s", "channel": "whatsapp_lite", "text": "Hi {{ deal.name }}"}]}');
 select drip.apply_sequence(drip_test.org(), '{"key": "y", "steps": [{"key": "s", "channel": "whatsapp_lite", "text": "Hi", "allow_identical_text": true}]}');

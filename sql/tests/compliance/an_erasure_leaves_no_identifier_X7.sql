@@ -85,7 +85,14 @@ select drip_core._note_failure(
   '{"tags": ["vip-quarkschmidt"]}', clock_timestamp(), 'XX000', 'failed for zoe'
 );
 insert into drip_core.address_checks (organization_id, contact_id, channel, address_hash, is_reachable, provider_address, channel_account_id)
-select drip_test.org(), drip_test.kept('zoe'), 'whatsapp_lite', '\x00', true, '49301237788@c.us', min(a.channel_account_id)
+select
+  drip_test.org(),
+  drip_test.kept('zoe'),
+  'whatsapp_lite',
+  '\x00',
+  true,
+  '49301237788@c.us',
+  min(a.channel_account_id)
 from drip.list_channel_accounts(drip_test.org()) as a;
 -- a month whose facts are being copied
 select drip_core._make_reduced_partition('events_2020_01_facts', '2020-01-01Z', '2020-02-01Z');

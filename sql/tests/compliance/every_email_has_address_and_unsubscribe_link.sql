@@ -16,7 +16,9 @@ select
     drip_test.org(), 'half', 1, '{"steps": [{"key": "a", "channel": "email", "subject": "x", "text": "{{ unsubscribe_url }}", "html": "<p>Hi</p>"}]}'
   );
 select count(*)
-from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "a", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi {{ unsubscribe_url }}"}]}');
+from drip.apply_sequence(
+    drip_test.org(), '{"key": "chats", "steps": [{"key": "a", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi {{ unsubscribe_url }}"}]}'
+  );
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930123456"}'));
 select count(*) from unnest(array['plain', 'own', 'half', 'chats']) as k (key)
 cross join lateral drip.enroll(drip_test.org(), k.key, drip_test.kept('ann'));

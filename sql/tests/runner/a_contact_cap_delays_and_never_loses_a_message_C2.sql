@@ -10,7 +10,10 @@ select drip_test.phone_line(drip_test.org(), 'line', settings => '{"min_gap": nu
 select drip_test.email_sequence(drip_test.org(), 'a', 1);
 select drip_test.email_sequence(drip_test.org(), 'b', 2);
 select drip_test.email_sequence(drip_test.org(), 'c', 1);
-select drip.apply_sequence(drip_test.org(), '{"key": "d", "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "x"}]}');
+select
+  drip.apply_sequence(
+    drip_test.org(), '{"key": "d", "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "x"}]}'
+  );
 select drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930111111"}');
 select drip_test.contact(drip_test.org(), 'bob');
 select

@@ -27,7 +27,9 @@ create function pg_temp.remember(p_claims jsonb, p_result jsonb) returns boolean
 $$;
 create temporary table t (name text primary key, claims jsonb) on commit drop;
 
-insert into t select 'first', drip_test.claims(drip_test.org());
+insert into t select
+  'first',
+  drip_test.claims(drip_test.org());
 select is(pg_temp.recall(claims), null, 'nobody has asked about the number yet') from t;
 select ok(pg_temp.remember(claims, '{"reachable": false}'), 'the answer is kept') from t;
 select is(pg_temp.recall(claims), '{"reachable": false}', 'and found again') from t;
@@ -80,24 +82,38 @@ select is(drip_test.events(drip_test.org(), drip_test.enrollment('ann')), 'enrol
 -- another number is another question; so is a refusal of long ago
 select drip.upsert_contact(drip_test.org(), '{"external_id": "ann", "phone": "+4915187654321"}');
 select drip.retry_failed(drip_test.org(), array[drip_test.enrollment('ann')]);
-insert into t select 'second', drip_test.claims(drip_test.org());
-select is(pg_temp.recall(claims), null, 'another number is asked about anew') from t where name = 'second';
-select pg_temp.remember(claims, '{"reachable": true, "provider_address": "4915187654321@c.us"}') from t where name = 'second';
-select drip_test.report(claims) from t where name = 'second';
-insert into t select 'third', drip_test.claims(drip_test.org());
-select is(pg_temp.recall(claims), '{"reachable": true, "provider_address": "4915187654321@c.us"}', 'and then known, in every message') from t where name = 'third';
+insert into t select
+  'second',
+  drip_test.claims(drip_test.org());
+select is(pg_temp.recall(claims), null, 'another number is asked about anew') from t
+where name = 'second';
+select pg_temp.remember(claims, '{"reachable": true, "provider_address": "4915187654321@c.us"}') from t
+where name = 'second';
+select drip_test.report(claims) from t
+where name = 'second';
+insert into t select
+  'third',
+  drip_test.claims(drip_test.org());
+select is(pg_temp.recall(claims), '{"reachable": true, "provider_address": "4915187654321@c.us"}', 'and then known, in every message')
+from t
+where name = 'third';
 update drip_core.address_checks as k set is_reachable = false, checked_at = drip_core.now() - interval '91 days'
 where k.organization_id = drip_test.org();
-select is(pg_temp.recall(claims), null, 'a refusal is asked about again after 90 days') from t where name = 'third';
+select is(pg_temp.recall(claims), null, 'a refusal is asked about again after 90 days') from t
+where name = 'third';
 
 -- a provider that says so without having kept it: no loop
-select is(
-  drip_test.report(claims, 'rejected', '{"reason": "not_on_whatsapp"}'), 'failed', 'X3: what was not kept ends here and now'
-) from t where name = 'third';
+select
+  is(
+    drip_test.report(claims, 'rejected', '{"reason": "not_on_whatsapp"}'), 'failed', 'X3: what was not kept ends here and now'
+  )
+from t
+where name = 'third';
 select matches(
   drip_test.error_of($$select drip.record_recipient_check(drip_test.org(), 1, 1, '{"reachable": "yes"}')$$), '^PT422', 'nonsense is refused'
 );
-select matches(drip_test.error_of($$select drip.recipient_check(-1, 1, 1)$$), '^PT404 \| organization not found', 'H2: of another organization nothing is found');
+select
+  matches(drip_test.error_of($$select drip.recipient_check(-1, 1, 1)$$), '^PT404 \| organization not found', 'H2: of another organization nothing is found');
 select drip_test.no_violations();
 select * from finish();
 rollback;

@@ -26,7 +26,10 @@ $$;
 
 select drip_test.keep('mixed', pg_temp.enroll('ann', 'mixed'));
 select is(drip_test.settle('sent', drip_test.org()), '{"advanced": 1}', 'an email leaves on a Saturday');
-select is(drip_test.place(drip_test.org(), drip_test.kept('mixed')), 'active chat, attempt 0, due 2026-03-09 13:00', 'the message after it on Monday at 9 in New York');
+select
+  is(
+    drip_test.place(drip_test.org(), drip_test.kept('mixed')), 'active chat, attempt 0, due 2026-03-09 13:00', 'the message after it on Monday at 9 in New York'
+  );
 select drip_test.keep('chat', pg_temp.enroll('eve', 'chat'));
 select is(drip_test.place(drip_test.org(), drip_test.kept('chat')), 'active s1, attempt 0, due 2026-03-09 08:00', 'or in Berlin, where the contact is');
 select drip_test.keep('night', pg_temp.enroll('ann', 'night'));
