@@ -1,6 +1,6 @@
 -- owner: drip_engine
 -- requires: functions/internal/_require_served_organization.sql
--- What is needed to check that a webhook is a sender's: its provider, address and session, and what its config says of
+-- What is needed to check that a webhook is a sender's: its provider (of a gateway also number and session), and what its config says of
 -- webhooks (public_key, topic_arn, secret_ref: not secrets). Null where there is no such sender, or it says nothing.
 -- Locks: none. Errors: PT404 (organization). Harmless to repeat.
 create or replace function drip.webhook_settings(organization_id bigint, account_key text)
@@ -14,7 +14,9 @@ begin
   perform drip_core._require_served_organization(webhook_settings.organization_id);
   return (
     select (a.config -> 'webhook') || jsonb_strip_nulls(jsonb_build_object(
-      'provider', a.provider, 'address', a.address, 'session', coalesce(a.config ->> 'session', a.config ->> 'instance')))
+      'provider', a.provider,
+      'address', case when a.channel = 'whatsapp_lite' then a.address end,
+      'session', coalesce(a.config ->> 'session', a.config ->> 'instance')))
     from drip_core.channel_accounts as a
     where a.organization_id = webhook_settings.organization_id and a.key = webhook_settings.account_key
       and jsonb_typeof(a.config -> 'webhook') = 'object'

@@ -112,8 +112,7 @@ where name = 'third';
 select matches(
   drip_test.error_of($$select drip.record_recipient_check(drip_test.org(), 1, 1, '{"reachable": "yes"}')$$), '^PT422', 'nonsense is refused'
 );
-select
-  matches(drip_test.error_of($$select drip.recipient_check(-1, 1, 1)$$), '^PT404 \| organization not found', 'H2: of another organization nothing is found');
+select matches(drip_test.error_of($$select drip.recipient_check(-1, 1, 1)$$), '^PT404 \| organization not found', 'H2: nothing of others is found');
 select drip_test.no_violations();
 select * from finish();
 rollback;
