@@ -3,8 +3,11 @@
 -- Locks: access exclusive on lanes for a moment (new columns are null or have a constant default: no rewrite).
 -- The previous version meanwhile: works as before; it asks nothing and never releases what a lost connection stopped.
 
+-- its owner writes it here, and nobody anywhere else
+alter table drip_core.reasons no force row level security;
 insert into drip_core.reasons (reason, effect, ends_as, description) values
 ('not_on_whatsapp', 'skips_step', 'failed', 'The number of the contact is not on WhatsApp.');
+alter table drip_core.reasons force row level security;
 
 create type drip.connection_state as enum ('connected', 'disconnected', 'banned');
 comment on type drip.connection_state is 'What a gateway says of its session: it can send, it cannot for now, or WhatsApp has shut it out.';
