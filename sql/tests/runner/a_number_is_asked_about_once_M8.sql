@@ -1,6 +1,6 @@
 -- Whether a number is on WhatsApp is asked once per contact and number; one that is not costs its own step, and nothing else.
 begin;
-select plan(25);
+select plan(26);
 
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.organization();
@@ -97,6 +97,10 @@ insert into t select
 select is(pg_temp.recall(claims), '{"reachable": true, "provider_address": "4915187654321@c.us"}', 'and then known, in every message')
 from t
 where name = 'third';
+select is(
+  drip.export_contact(drip_test.org(), drip_test.kept('ann')) -> 'address_checks' -> 0 ->> 'provider_address', '4915187654321@c.us',
+  'what is known is the person''s, too'
+);
 update drip_core.address_checks as k set is_reachable = false, checked_at = drip_core.now() - interval '91 days'
 where k.organization_id = drip_test.org();
 select is(pg_temp.recall(claims), null, 'a refusal is asked about again after 90 days') from t
