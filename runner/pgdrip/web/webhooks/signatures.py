@@ -6,7 +6,6 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-#: Fetches an address of the provider; only called for hosts that have been checked.
-Fetch = Callable[[str], Awaitable[bytes]]
+from pgdrip.web.webhooks.source import Fetch, Refused
 
 _SNS_HOST = re.compile(r"^sns\.[a-z0-9-]{3,30}\.amazonaws\.com(\.cn)?$")
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -27,10 +25,6 @@ _CONFIRMATION = (
     *("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 )
 _MAX_CERTIFICATES = 100
-
-
-class Refused(Exception):
-    """The webhook is not what its sender would have sent; says why, for the log."""
 
 
 def check_sendgrid(public_key: str, signature: str, timestamp: str, body: bytes) -> None:
