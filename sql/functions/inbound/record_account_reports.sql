@@ -4,6 +4,7 @@
 -- template, that a person stopped it there. Each for itself: one that cannot be read stops no other. What happened before
 -- something newer that is known changes nothing, so order and copies do not matter.
 -- Keys: type, occurred_at, detail, phone_number_id or address (of the sender, where it is another one than account_key), and
+--   throttled         seconds: its lane waits that long from occurred_at
 --   blocked           its lane is blocked until drip.resume_lane
 --   limit             limit: messages a day (null: none)
 --   template_status   template, language, status
@@ -59,10 +60,11 @@ begin
     v_new := case when jsonb_typeof(v_item.value) = 'object' then jsonb_strip_nulls(v_item.value) else '{}' end;
     v_at := drip_core._read_time(v_new ->> 'occurred_at');
     detail := case
-      when coalesce(v_new ->> 'type', '') not in ('blocked', 'limit', 'template_status', 'opted_out') then
-        'type: one of blocked, limit, template_status, opted_out is needed'
+      when coalesce(v_new ->> 'type', '') not in ('blocked', 'throttled', 'limit', 'template_status', 'opted_out') then
+        'type: one of blocked, throttled, limit, template_status, opted_out is needed'
       when v_new ? 'occurred_at' and v_at is null then 'occurred_at: a time such as 2026-12-01T09:30:00Z is needed'
       when v_new ? 'limit' and coalesce(v_new ->> 'limit', '') !~ '^[0-9]{1,9}$' then 'limit: a whole number is needed, or null for none'
+      when v_new ->> 'type' = 'throttled' and coalesce(v_new ->> 'seconds', '') !~ '^[0-9]{1,6}$' then 'seconds: a whole number is needed'
       when v_new ->> 'type' = 'template_status' and coalesce(v_new ->> 'status', '') <> all (v_statuses) then
         'status: one of ' || array_to_string(v_statuses, ', ') || ' is needed'
     end;
@@ -96,6 +98,14 @@ begin
         set status = 'blocked', reason = 'sender_blocked', detail = left(v_new ->> 'detail', 500), status_changed_at = v_now
         where l.organization_id = v_org and l.channel_account_id = v_account.id and l.status <> 'blocked'
           and date_trunc('second', l.status_changed_at) <= v_at;
+        get diagnostics v_count = row_count;
+        outcome := case when v_count > 0 then 'recorded' else 'ignored' end;
+      when 'throttled' then
+        update drip_core.lanes as l
+        set next_slot_at = u.until, slot_reason = 'throttled', ready_at = greatest(l.ready_at, u.until)
+        from (select v_at + make_interval(secs => (v_new ->> 'seconds')::int) as until) as u
+        where l.organization_id = v_org and l.channel_account_id = v_account.id and u.until > v_now
+          and coalesce(l.next_slot_at < u.until, true);
         get diagnostics v_count = row_count;
         outcome := case when v_count > 0 then 'recorded' else 'ignored' end;
       when 'limit' then
@@ -158,4 +168,4 @@ $$;
 revoke all on function drip.record_account_reports(bigint, text, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_account_reports(bigint, text, jsonb) to drip_app, drip_runner;
 comment on function drip.record_account_reports(bigint, text, jsonb) is
-'Records what a provider says of a sender itself (blocked, limit, template_status, opted_out); one row each: ordinal (from 1), outcome (recorded, ignored, unknown, invalid), detail. Errors: PT404, PT422.';
+'Records what a provider says of a sender itself (blocked, throttled, limit, template_status, opted_out); one row each: ordinal (from 1), outcome (recorded, ignored, unknown, invalid), detail. Errors: PT404, PT422.';

@@ -18,6 +18,10 @@ begin
       select jsonb_agg(n.config ->> 'phone_number_id' order by n.id)
       from drip_core.channel_accounts as n
       where n.organization_id = a.organization_id and n.provider = a.provider and n.config ->> 'phone_number_id' is not null
+    ), 'businesses', (
+      select jsonb_agg(distinct n.config ->> 'waba_id')
+      from drip_core.channel_accounts as n
+      where n.organization_id = a.organization_id and n.provider = a.provider and n.config ->> 'waba_id' is not null
     )))
     from drip_core.channel_accounts as a
     where a.organization_id = webhook_settings.organization_id and a.key = webhook_settings.account_key

@@ -23,6 +23,7 @@ from pgdrip.providers.secrets import secret_resolver
 from pgdrip.web.webhooks.sendgrid import SendgridSource
 from pgdrip.web.webhooks.ses import SesSource
 from pgdrip.web.webhooks.source import Call, Fact, Facts, Fetch, Refused, SourceFactory, Tools
+from pgdrip.web.webhooks.whatsapp_cloud import WhatsappCloudSource
 
 #: A batch has a thousand events or so.
 MAX_BODY = 5 * 1024 * 1024
@@ -32,6 +33,7 @@ _BATCH = 500
 SOURCES: dict[str, SourceFactory] = {
     "ses": SesSource,
     "sendgrid": SendgridSource,
+    "whatsapp_cloud": WhatsappCloudSource,
 }
 log = get_logger()
 
