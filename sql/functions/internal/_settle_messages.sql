@@ -86,7 +86,8 @@ begin
       case when o.is_open and d.verdict = 'sent' then e.sender_ids[n.channel_no] else e.channel_account_id end as new_channel_account_id,
       case
         when not o.is_open or d.verdict in ('given_up', 'held') then null
-        when d.verdict = 'waits' then greatest(v_now + interval '15 minutes', least(r.retry_at, v_now + interval '168 hours'))
+        when d.verdict = 'waits' then greatest(
+          v_now + interval '15 minutes', case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         when d.verdict in ('sent', 'retry') then case
           -- what most steps are: nothing to look up
           when cardinality(w.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
