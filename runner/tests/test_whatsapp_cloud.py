@@ -123,13 +123,13 @@ def context() -> ProviderContext:
     return ProviderContext(secret={"WA": "test-token", "BAD": "x"}.__getitem__, clock=lambda: NOW)
 
 
-def account(world: WhatsappWorld, secret_ref: str | None = "WA", **config: Any) -> Account:
+def account(world: WhatsappWorld, names: str | None = "WA", **config: Any) -> Account:
     return Account(
         organization_id=1,
         channel_account_id=1,
         provider="whatsapp_cloud",
         config={**world.config, **config},
-        secret_ref=secret_ref,
+        secret_ref=names,
     )
 
 
