@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from psycopg.types.json import Jsonb
+from typer.testing import CliRunner
 
 from engine import Engine
+from pgdrip.cli import app
 from pgdrip.db import Database
 from pgdrip.delivery import DeliveryOptions
 from pgdrip.demo.whatsapp_world import Refusal, WhatsappWorld
@@ -373,6 +375,35 @@ def test_the_signature_of_the_emulator_is_metas() -> None:
 
 
 # ------------------------------------------------------------------------------ with the database
+
+
+def test_templates_are_fetched_page_by_page(
+    database: str, world: WhatsappWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(database, world)
+    organization = str(line.engine.organization_id)
+    world.templates[0] = {**FIVE, "status": "PAUSED"}
+    world.templates[1:] = [
+        {**NAMED, "name": f"t{n}", "id": str(n), "quality_score": {}} for n in range(130)
+    ]
+    monkeypatch.setenv("WA", "test-token")
+    environment = {"DATABASE_URL": database, "COLUMNS": "200"}
+    result = CliRunner().invoke(app, ["whatsapp", "sync", "-o", organization], env=environment)
+    assert result.exit_code == 0, result.output
+    assert "approved before" in result.output
+    assert "not listed any more" in result.output
+    assert [each[0].partition("?")[0] for each in world.requests] == [
+        "/v25.0/102290129340398/message_templates"
+    ] * 2
+    rows = line.engine.rows(
+        "select status, count(*)::int as n from drip_core.whatsapp_templates group by 1"
+    )
+    assert {row["status"]: row["n"] for row in rows} == {"paused": 1, "approved": 130, "deleted": 1}
+    monkeypatch.setenv("WA", "bad")
+    result = CliRunner().invoke(app, ["whatsapp", "sync", "-o", organization], env=environment)
+    assert result.exit_code == 1
+    assert "access token" in str(result.exception), "and nothing was changed"
+    line.engine.close()
 
 
 class Line:
