@@ -22,11 +22,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class DatabaseSide:
-    """What the database says: ``deliveries`` by mail, ``chats`` on WhatsApp. ``retried``: messages that needed more than one attempt;
-    ``completed``: addresses of those who completed; ``steps``: of the one sequence."""
+    """What the database says: ``deliveries`` by mail, ``chats`` on WhatsApp. ``retried``: messages
+    that needed more than one attempt; ``completed``: addresses of those who completed; ``steps``:
+    of the one sequence."""
 
     deliveries: Sequence[Delivery]
-    chats: Sequence[Delivery]
     failures: Sequence[Failure]
     senders: Sequence[Sender]
     statuses: dict[str, int]
@@ -36,6 +36,7 @@ class DatabaseSide:
     retried: int
     held: int
     violations: Sequence[str]
+    chats: Sequence[Delivery] = ()
 
     @property
     def enrolled(self) -> int:
@@ -58,10 +59,10 @@ class ServerSide:
     """What the mail server's log says, and that of the WhatsApp API (``chats``, by address)."""
 
     deliveries: Sequence[Delivery]
-    chats: Sequence[Delivery]
     unknown_users: Sequence[str]
     greylisted: Counter[str]
     turned_away: int
+    chats: Sequence[Delivery] = ()
 
 
 def read_server(world: SmtpWorld, chats: WhatsappWorld, addresses: Mapping[str, str]) -> ServerSide:
