@@ -44,6 +44,7 @@ EXTRAS = [
 OPTIONAL = [
     *("pgdrip.web", "pgdrip.inbox", "pgdrip.demo", "pgdrip.embedded"),
     *("pgdrip.providers.http", "pgdrip.providers.ses", "pgdrip.providers.sendgrid"),
+    "pgdrip.providers.whatsapp_cloud",
 ]
 
 

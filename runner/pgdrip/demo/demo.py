@@ -306,9 +306,9 @@ def _doing(what: str) -> Any:
 
 
 def check(
-    database_side: DatabaseSide, server_side: ServerSide, with_phone: set[str]
+    database_side: DatabaseSide, server_side: ServerSide, with_phone: set[str] | None = None
 ) -> Iterable[Finding]:
-    """Everything that both sides must agree on."""
+    """Everything that both sides must agree on; ``with_phone``: who can have a chat (None: all)."""
     yield from compare_deliveries(server_side.deliveries, database_side.deliveries)
     yield from compare_deliveries(server_side.chats, database_side.chats, "WhatsApp")
     yield compare_sets(
@@ -344,7 +344,8 @@ def check(
         [
             f"{address} received {received[address]}"
             for address in database_side.completed
-            if received[address] != database_side.steps - (address not in with_phone)
+            if received[address]
+            != database_side.steps - (with_phone is not None and address not in with_phone)
         ],
     )
     counts = per_sender_and_day(everything, database_side.senders)
