@@ -96,8 +96,13 @@ def judge(
         rule.verdict,
         f"{status} {code}".strip(),
         words,
-        _retry_after(response.headers.get("retry-after", ""), now),
+        retry_after_of(response, now),
     )
+
+
+def retry_after_of(response: httpx.Response, now: datetime) -> timedelta | None:
+    """How long an answer asks to wait; at most a day."""
+    return _retry_after(response.headers.get("retry-after", ""), now)
 
 
 def failure(

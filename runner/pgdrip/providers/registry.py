@@ -32,6 +32,7 @@ BUILT_IN = {
     "sendgrid": "pgdrip.providers.sendgrid:SendgridProvider",
     "waha": "pgdrip.providers.waha:WahaProvider",
     "evolution": "pgdrip.providers.evolution:EvolutionProvider",
+    "whatsapp_cloud": "pgdrip.providers.whatsapp_cloud:WhatsappCloudProvider",
 }
 
 

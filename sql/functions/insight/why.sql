@@ -64,8 +64,8 @@ begin
 
   select
     a.key, l.status, l.reason, l.detail, l.next_slot_at, l.slot_reason, l.leased, l.held, a.min_gap,
-    least(a.daily_limit, case when a.ramp_increment = 0 then a.ramp_start end) as last_limit, c.used, c.day,
-    drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, c.day) as effective_limit,
+    least(a.daily_limit, a.provider_limit, case when a.ramp_increment = 0 then a.ramp_start end) as last_limit, c.used, c.day,
+    drip_core._effective_limit(least(a.daily_limit, a.provider_limit), a.ramp_start, a.ramp_increment, l.first_claim_day, c.day) as effective_limit,
     (c.day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at
   into v_l
   from drip_core.lanes as l

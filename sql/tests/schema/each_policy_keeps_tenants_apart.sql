@@ -1,7 +1,7 @@
 -- Two organizations with rows in every table; the owner of the API functions, under forced row-level security, sees and
 -- writes those of the caller's only.
 begin;
-select plan(35);
+select plan(36);
 create function pg_temp.fill(p_name text)
 returns void
 language plpgsql
@@ -31,6 +31,7 @@ begin
   -- what came in: a stranger's letter, a report of nothing, a reaction that failed, a link and its click
   perform drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "x@example.net"}');
   perform drip.record_provider_event(drip_test.org(), '{"provider_message_id": "x", "type": "delivered"}');
+  perform drip.record_inbound(drip_test.org(), '{"channel": "whatsapp_cloud", "from_address": "+4930123", "headers": {"X-User-Id": "DE.1"}}');
   perform drip_core._note_failure(drip_test.org(), 'deal', 1, null, null, null, null, null, clock_timestamp(), null, null);
   insert into drip_core.step_links (organization_id, step_id, link_no, url)
   select s.organization_id, s.id, 1, 'https://example.com' from drip_core.steps as s where s.organization_id = drip_test.org() limit 1;

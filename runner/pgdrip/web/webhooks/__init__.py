@@ -24,6 +24,7 @@ from pgdrip.web.webhooks.gateways import EvolutionSource, WahaSource
 from pgdrip.web.webhooks.sendgrid import SendgridSource
 from pgdrip.web.webhooks.ses import SesSource
 from pgdrip.web.webhooks.source import Call, Fact, Facts, Fetch, Refused, SourceFactory, Tools
+from pgdrip.web.webhooks.whatsapp_cloud import WhatsappCloudSource
 
 #: A batch has a thousand events or so.
 MAX_BODY = 5 * 1024 * 1024
@@ -35,6 +36,7 @@ SOURCES: dict[str, SourceFactory] = {
     "sendgrid": SendgridSource,
     "waha": WahaSource,
     "evolution": EvolutionSource,
+    "whatsapp_cloud": WhatsappCloudSource,
 }
 log = get_logger()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import re
 from typing import Any
@@ -43,6 +44,16 @@ def check_sendgrid(public_key: str, signature: str, timestamp: str, body: bytes)
         key.verify(raw, timestamp.encode() + body, ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise Refused("the signature is another one") from None
+
+
+def check_hmac(secret: str, signature: str, body: bytes, algorithm: str = "sha256") -> None:
+    """A hexadecimal HMAC over the raw bytes, compared in constant time. Raises ``Refused``.
+
+    A signature has no age: a replay is a duplicate to the database.
+    """
+    expected = hmac.new(secret.encode(), body, algorithm).hexdigest()
+    if not secret or not hmac.compare_digest(expected.encode(), signature.lower().encode()):
+        raise Refused("the signature is another one")
 
 
 def is_sns_address(url: str, *, suffix: str = "") -> bool:
