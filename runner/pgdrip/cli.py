@@ -144,9 +144,9 @@ def _database(settings: Settings) -> Database:
 
 async def _run(settings: Settings, options: LoopOptions, once: bool) -> None:
     stop = _stop_on_signals()
-    providers = make_providers(settings=settings)
     log = get_logger()
     async with _database(settings) as database:
+        providers = make_providers(settings=settings, database=database)
         try:
             # Before the loop, which takes every error for an outage: a database without pgdrip, or
             # a login without its rights, should end the program.
@@ -163,10 +163,10 @@ async def _run(settings: Settings, options: LoopOptions, once: bool) -> None:
 
 async def _tick(settings: Settings, options: LoopOptions, max_batches: int) -> Counter[str]:
     stop = _stop_on_signals()
-    providers = make_providers(settings=settings)
     outcomes: Counter[str] = Counter()
     err = Console(stderr=True)
     async with _database(settings) as database:
+        providers = make_providers(settings=settings, database=database)
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),

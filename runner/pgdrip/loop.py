@@ -23,6 +23,7 @@ from pgdrip.log import get_logger
 from pgdrip.providers.base import ProviderContext, printable
 from pgdrip.providers.registry import ProviderCache
 from pgdrip.providers.secrets import secret_resolver
+from pgdrip.recipients import StoredRecipients
 from pgdrip.settings import Settings
 from pgdrip.settle import Tally
 
@@ -120,13 +121,17 @@ class StopSignal:
 
 
 def make_providers(
-    clock: Callable[[], datetime] | None = None, settings: Settings | None = None
+    clock: Callable[[], datetime] | None = None,
+    settings: Settings | None = None,
+    *,
+    database: Database,
 ) -> ProviderCache:
     """The providers found by entry point, with secrets from the environment."""
     return ProviderCache(
         ProviderContext(
             secret=secret_resolver(None if settings is None else settings.secret_dir),
             clock=clock or (lambda: datetime.now(UTC)),
+            recipients=StoredRecipients(database),
         )
     )
 

@@ -55,13 +55,15 @@ def test_files_may_be_named_in_any_order_and_a_repeat_makes_no_new_version(
         ("organization", "Lantern Learning"),
         ("channel_account", "sales-mailbox"),
         ("channel_account", "sales-mailbox-2"),
+        ("channel_account", "whatsapp-line"),
+        ("whatsapp_template", "tour_invite"),
         ("sequence", "welcome"),
     ]
     assert first.applied[-1].result == "version 1, active"
     before = counts(connection)
     again = apply(connection, *FILES, create_organization=True)
     assert again.organization_id == first.organization_id
-    assert counts(connection) == before == {"organizations": 1, "accounts": 2, "versions": 1}
+    assert counts(connection) == before == {"organizations": 1, "accounts": 3, "versions": 1}
 
 
 def test_X8_a_changed_sequence_becomes_a_new_version(
@@ -128,7 +130,7 @@ def test_a_window_that_cannot_be_is_refused(connection: Connection, tmp_path: Pa
 
 def test_dry_run_checks_and_keeps_nothing(connection: Connection) -> None:
     outcome = apply(connection, *FILES, create_organization=True, dry_run=True)
-    assert len(outcome.applied) == 4
+    assert len(outcome.applied) == 6
     assert counts(connection) == {"organizations": 0, "accounts": 0, "versions": 0}
 
 
@@ -138,7 +140,7 @@ def test_an_error_of_a_document_names_its_file(connection: Connection, tmp_path:
     wrong.write_text("channel_account: {key: a, channel: email, provider: smtp, adress: a@b.org}")
     with pytest.raises(PgdripError, match=r"PT422: .*senders\.yaml: channel_account a:"):
         apply(connection, wrong)
-    assert counts(connection)["accounts"] == 2
+    assert counts(connection)["accounts"] == 3
 
 
 def test_the_organization_is_found_by_name_by_id_or_because_it_is_the_only_one(

@@ -49,7 +49,7 @@ def test_C2_M6_thirty_days_go_by_and_both_logs_agree_message_by_message(
 ) -> None:
     done = pgdrip("demo", "--database-url", demo_server)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The server's log and the database agree, message by message." in done.stdout
+    assert "The servers' logs and the database agree, message by message." in done.stdout
     assert "nothing waits any more" in done.stdout
     assert "120 of 120" in done.stdout
     findings = [line for line in done.stdout.splitlines() if line.startswith(("yes", "NO"))]

@@ -100,6 +100,15 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
         'select drip.apply_channel_account({org}, \'{{"key": "a", "daily_limit": 50}}\')',
         {"account", "lane"},
     ),
+    "record_recipient_check": (
+        "select drip.record_recipient_check({org}, {held}, {held_token},"
+        " '{{\"reachable\": true}}')",
+        {"contact"},
+    ),
+    "record_connection": (
+        "select drip.record_connection({org}, 'a', '{{\"state\": \"banned\"}}')",
+        {"lane"},
+    ),
     "pause_lane": ("select drip.pause_lane({org}, {lane}, 'x')", {"lane"}),
     "upsert_contact": (
         "select drip.upsert_contact({org}, {opt_out})",

@@ -264,7 +264,13 @@ def test_20000_enrollments_move_in_seconds_whatever_the_statistics_say(engine: E
     )
     line = {"channel": "whatsapp_lite", "address": "+491511234567", "provider": "waha"}
     engine.mailbox("line", **line)
-    w = {"key": "w", "channel": "whatsapp_lite", "delay": "1 day", "text": "Hello"}
+    w = {
+        "key": "w",
+        "channel": "whatsapp_lite",
+        "allow_identical_text": True,
+        "delay": "1 day",
+        "text": "Hello",
+    }
     engine.sequence(steps=[w, s1, s2], senders=["b", "line"])
     engine.sequence(steps=[w, s2, s1], senders=["b", "line"])
 

@@ -44,6 +44,8 @@ EXTRAS = [
 OPTIONAL = [
     *("pgdrip.web", "pgdrip.inbox", "pgdrip.demo", "pgdrip.embedded"),
     *("pgdrip.providers.http", "pgdrip.providers.ses", "pgdrip.providers.sendgrid"),
+    *("pgdrip.providers.gateway", "pgdrip.providers.waha", "pgdrip.providers.evolution"),
+    "pgdrip.providers.whatsapp_cloud",
 ]
 
 

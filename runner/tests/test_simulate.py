@@ -38,7 +38,13 @@ CAMPAIGN = {
         {**STEP, "key": "b", "delay": "2 business days"},
         {**STEP, "key": "c", "delay": "next day at 10:00 local"},
         {**STEP, "key": "d", "delay": "30 hours"},
-        {"key": "chat", "channel": "whatsapp_lite", "delay": "1 day", "text": "Hi"},
+        {
+            "key": "chat",
+            "channel": "whatsapp_lite",
+            "allow_identical_text": True,
+            "delay": "1 day",
+            "text": "Hi",
+        },
         {**STEP, "key": "e", "delay": "1 week"},
     ],
 }

@@ -382,7 +382,7 @@ def test_steps_without_window_and_business_days_are_planned_in_line(
         " s.delay_business_days, s.delay_at, coalesce(w.timezone, c.timezone, o.timezone),"
         " w.weekdays, w.starts, w.ends, w.holidays)"
         " from drip_core.steps as s, drip_core.contacts as c, drip_core.organizations as o,"
-        " drip_core._sending_windows(1) as w"
+        " drip_core._sending_windows(1, 'email') as w"
     ).fetchall()
     plan = "\n".join(row[0] for row in rows)
     assert "_plan_local" in plan

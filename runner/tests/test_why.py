@@ -70,7 +70,13 @@ class World:
         self.keys = []
         for sender in (*FREE, *BUSY, *SHUT):
             for number, window in enumerate(WINDOWS):
-                chat = {"key": "chat", "channel": "whatsapp_lite", "delay": "0", "text": "x"}
+                chat = {
+                    "key": "chat",
+                    "channel": "whatsapp_lite",
+                    "allow_identical_text": True,
+                    "delay": "0",
+                    "text": "x",
+                }
                 first = {**STEP, "key": "first", "delay": self.draw.choice(DELAYS)}
                 if number % 2:
                     first["text"] = "Hello from {{ contact.company }}"

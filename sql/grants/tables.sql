@@ -18,7 +18,8 @@ declare
     "enrollments": "tenant", "messages": "tenant", "held_messages": "tenant", "detached_claims": "tenant",
     "late_results": "tenant", "events": "tenant", "members": "tenant", "organizations": "tenant",
     "reduced_events": "tenant", "replans": "tenant", "inbound_messages": "tenant", "provider_events": "tenant",
-    "reaction_failures": "tenant", "tracking_hits": "tenant", "step_links": "tenant", "inboxes": "tenant", "sender_hours": "tenant",
+    "reaction_failures": "tenant", "tracking_hits": "tenant", "step_links": "tenant", "inboxes": "tenant", "sender_hours": "tenant", "address_aliases": "tenant",
+    "address_checks": "tenant",
     "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
     "reasons": "lookup", "machine_agents": "lookup", "bounce_codes": "lookup", "status_transitions": "lookup", "timezones": "lookup",
     "migrations": "ledger", "migration_state": "ledger"
@@ -91,7 +92,7 @@ grant select (organization_id, id, key, name, status, current_version) on drip_c
 grant select (organization_id, sequence_id, version, step_count, published_at) on drip_core.sequence_versions to drip_analyst;
 grant select (organization_id, id, sequence_id, version, step_no, key, channel) on drip_core.steps to drip_analyst;
 grant select (
-  organization_id, id, key, channel, daily_limit, ramp_start, ramp_increment, min_gap, max_gap, timezone
+  organization_id, id, key, channel, daily_limit, ramp_start, ramp_increment, min_gap, max_gap, timezone, provider_limit
 ) on drip_core.channel_accounts to drip_analyst;
 grant select (
   organization_id, channel_account_id, status, reason, detail, next_slot_at, slot_reason, counter_day, used, leased, held, first_claim_day

@@ -72,7 +72,17 @@ as $$
   ) || mailbox.settings);
 $$;
 
--- A sender of a WhatsApp channel.
+-- Sends at all times, where a channel without a window would keep working hours.
+create or replace function drip_test.at_all_times(organization_id bigint)
+returns void
+language sql
+volatile
+as $$
+  select drip.update_organization(at_all_times.organization_id, '{"default_window": {
+    "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "start": "00:00", "end": "24:00", "timezone": "contact"}}');
+$$;
+
+-- A sender of a WhatsApp channel, without the ramp of a new one.
 create or replace function drip_test.phone_line(
   organization_id bigint, key text, channel text default 'whatsapp_lite', settings jsonb default '{}'
 )
@@ -84,7 +94,9 @@ as $$
     'key', phone_line.key,
     'channel', phone_line.channel,
     'provider', case phone_line.channel when 'whatsapp_lite' then 'waha' else 'whatsapp_cloud' end,
-    'address', '+4930' || (1000000 + abs(hashtext(phone_line.key)) % 1000000)::text
+    'address', '+4930' || (1000000 + abs(hashtext(phone_line.key)) % 1000000)::text,
+    'ramp_start', null,
+    'ramp_increment', null
   ) || phone_line.settings);
 $$;
 

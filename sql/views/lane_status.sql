@@ -87,7 +87,7 @@ cross join
       n.timezone,
       n.today,
       case when l.counter_day is null or n.today > l.counter_day then l.leased + l.held else l.used end as used,
-      drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, n.today) as effective_limit
+      drip_core._effective_limit(least(a.daily_limit, a.provider_limit), a.ramp_start, a.ramp_increment, l.first_claim_day, n.today) as effective_limit
   ) as c;
 
 revoke all on drip_report.lane_status from public, drip_app, drip_runner, drip_public, drip_analyst;
@@ -106,7 +106,7 @@ comment on column drip_report.lane_status.due is 'Those of them whose time has c
 comment on column drip_report.lane_status.in_flight is 'Messages claimed and not yet settled.';
 comment on column drip_report.lane_status.held is 'Messages whose outcome nobody knows.';
 comment on column drip_report.lane_status.sent_today is 'Messages sent on the local day of the sender.';
-comment on column drip_report.lane_status.effective_limit is 'Messages it may send today, by daily limit and ramp; null for no limit.';
+comment on column drip_report.lane_status.effective_limit is 'Messages it may send today, by daily limit, ramp and what its provider allows; null for no limit.';
 comment on column drip_report.lane_status.next_slot_at is 'Earliest next send where a gap, a limit or the provider makes it wait; null or past: at once.';
 comment on column drip_report.lane_status.in_paused_sequences is 'Those of waiting whose sequence is paused: nothing is claimed for them.';
 comment on column drip_report.lane_status.next_due_at is 'When the earliest of the others is due; null where there is none.';

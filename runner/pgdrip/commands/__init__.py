@@ -1,4 +1,4 @@
-"""The operator commands: ``demo apply import enroll simulate report lanes doctor serve inbox``."""
+"""The operator commands: ``demo apply import enroll simulate report lanes doctor serve …``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from pgdrip.commands import (
     report,
     serve,
     simulate,
+    whatsapp,
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add every command of this package to the program, in the order of their use."""
-    for module in (demo, apply, contacts, enroll, simulate, report, lanes, doctor, serve, inbox):
+    for module in (
+        *(demo, apply, contacts, enroll, simulate, report, lanes, doctor, serve, inbox, whatsapp),
+    ):
         module.register(app)

@@ -40,7 +40,7 @@ def demo(
     from pgdrip.demo.demo import run
 
     if not run(database_url=url, folder=folder, days=days):
-        raise PgdripError("DEM03", "the SMTP server's log and the database disagree (see above)")
+        raise PgdripError("DEM03", "the servers' logs and the database disagree (see above)")
 
 
 def register(app: typer.Typer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, LiteralString
 
 import psycopg
@@ -12,6 +13,7 @@ import typer
 from pgdrip.commands.session import DatabaseUrlOption, database_url, translate
 from pgdrip.errors import PgdripError
 from pgdrip.log import configure_logging
+from pgdrip.providers.secrets import secret_resolver
 from pgdrip.settings import load_settings
 
 
@@ -31,7 +33,7 @@ def _check_role(url: str, role: LiteralString) -> None:
         raise translate(error) from error
 
 
-def _webhooks() -> Callable[[Any], Callable[[Any], Any]]:
+def _webhooks(secret_dir: Path | None) -> Callable[[Any], Callable[[Any], Any]]:
     """What makes the handler of webhooks. Raises WEB01 where its libraries are missing."""
     try:
         from pgdrip.web.webhooks import Webhooks
@@ -41,7 +43,8 @@ def _webhooks() -> Callable[[Any], Callable[[Any], Any]]:
             f"the extra providers is not installed: {error}",
             "Run: pip install 'pgdrip[web,providers]'",
         ) from error
-    return lambda pool: Webhooks(pool).receive
+    secret = secret_resolver(secret_dir)
+    return lambda pool: Webhooks(pool, secret=secret).receive
 
 
 def serve(
@@ -85,7 +88,7 @@ def serve(
     receiver = None
     if webhooks:
         _check_role(address, "drip_runner")
-        receiver = _webhooks()
+        receiver = _webhooks(settings.secret_dir)
     prefix = f"/{root_path.strip('/')}" if root_path.strip("/") else ""
     try:
         app = make_app(address, root_path=prefix, page_views=page_views, webhooks=receiver)

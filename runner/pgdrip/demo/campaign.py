@@ -67,9 +67,10 @@ async def run_campaign(
     )
     run = Run(ended_at=clock.now)
     maintained: datetime | None = None
-    providers = make_providers(clock)
+    database = Database(url, max_size=8, on_checkout=prepare)
+    providers = make_providers(clock, database=database)
     try:
-        async with Database(url, max_size=8, on_checkout=prepare) as database:
+        async with database:
             people = make_people(database)
             while True:
                 # Once per instant at most, as `pgdrip run` does every few seconds.

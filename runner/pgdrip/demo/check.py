@@ -86,21 +86,21 @@ class Finding:
 
 
 def compare_deliveries(
-    server: Sequence[Delivery], database: Sequence[Delivery]
+    server: Sequence[Delivery], database: Sequence[Delivery], whose: str = "the server"
 ) -> Iterable[Finding]:
     """Both sides name the same messages, each once, with the same sender, recipient and time."""
     seen = Counter(delivery.message_id for delivery in server)
     yield Finding(
-        f"the server accepted {len(seen):,} messages, none of them twice",
+        f"{whose} accepted {len(seen):,} messages, none of them twice",
         [f"{message_id} arrived {times} times" for message_id, times in seen.items() if times > 1],
     )
     recorded = {delivery.message_id: delivery for delivery in database}
     yield Finding(
-        f"each of the {len(recorded):,} messages sent in the database is in the server's log",
-        [f"{each} is not in the server's log" for each in recorded.keys() - seen.keys()],
+        f"each of the {len(recorded):,} messages sent in the database is in {whose}'s log",
+        [f"{each} is not in {whose}'s log" for each in recorded.keys() - seen.keys()],
     )
     yield Finding(
-        f"each of the {len(seen):,} messages in the server's log is sent in the database",
+        f"each of the {len(seen):,} messages in {whose}'s log is sent in the database",
         [f"{each} is not in the database" for each in seen.keys() - recorded.keys()],
     )
     both = [(each, recorded[each.message_id]) for each in server if each.message_id in recorded]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import shlex
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -55,6 +56,7 @@ from pgdrip.demo.evidence import (
 )
 from pgdrip.demo.people import Deeds, People
 from pgdrip.demo.smtp_world import UNKNOWN_USER, Mailbox, Outage, SmtpWorld, greylist
+from pgdrip.demo.whatsapp_world import WhatsappWorld
 from pgdrip.errors import PgdripError
 from pgdrip.log import configure_logging
 
@@ -69,6 +71,8 @@ OUTAGE = Outage(
 SLOW_DOMAIN = "slowpost.example"
 FORMER_PREFIX = "former."
 SEQUENCE = "welcome"
+CHAT_SENDER = "whatsapp-line"
+SECRETS = {"LANTERN_META_SECRET": WhatsappWorld.app_secret, "LANTERN_META_WORD": "a word"}
 TAG = "lead"
 _SHOWN_PROBLEMS = 5
 
@@ -86,6 +90,8 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
         keep_content=True,
     )
     listener, pages = site.bound()
+    chats = WhatsappWorld(clock=lambda: clock.now)
+    addresses = addresses_of_phones(examples / "contacts.csv")
 
     out.rule("pgdrip demo")
     with _doing("Starting PostgreSQL"):
@@ -96,21 +102,24 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
 
     with (
         world.in_thread(),
+        chats.serving(),
+        _secrets(SECRETS | {"LANTERN_WHATSAPP_TOKEN": chats.access_token}),
         site.serving(url, clock, listener),
         connect(url) as connection,
     ):
-        organization_id = set_up(connection, examples, world, pages, clock.now)
+        organization_id = set_up(connection, examples, world, chats, pages, clock.now)
+        chats.callback = f"{pages}/webhooks/{organization_id}/{CHAT_SENDER}"
         people: list[People] = []
 
         def make_people(database: Database) -> People:
             known = external_ids(examples / "contacts.csv")
-            people.append(People(database, organization_id, clock, world, known))
+            people.append(People(database, organization_id, clock, world, known, chats, addresses))
             return people[0]
 
         result = _run(url, clock, START + timedelta(days=days), organization_id, make_people)
         database_side = read_database(connection, organization_id)
         answers = read_answers(connection, organization_id)
-        server_side = read_server(world)
+        server_side = read_server(world, chats, addresses)
         _set_clock(connection, clock.now)
         overview = read_report(connection, organization_id)["overview"]
 
@@ -121,7 +130,8 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
     deeds = people[0].deeds
     print_answers(overview[0])
     findings = [
-        *check(database_side, server_side),
+        *check(database_side, server_side, set(addresses.values())),
+        check_values(examples / "contacts.csv", chats, addresses),
         *check_times_and_senders(examples, server_side, result),
         check_report(database_side, overview),
         *check_answers(deeds, answers, server_side),
@@ -170,13 +180,28 @@ def external_ids(contacts: Path) -> dict[str, str]:
         return {row["email"].lower(): row["external_id"] for row in csv.DictReader(stream)}
 
 
+def addresses_of_phones(contacts: Path) -> dict[str, str]:
+    """The mail addresses of the example contacts that have a phone number, by number."""
+    with contacts.open(encoding="utf-8", newline="") as stream:
+        return {
+            re.sub(r"[^+0-9]", "", row["phone"]): row["email"].lower()
+            for row in csv.DictReader(stream)
+            if row["phone"]
+        }
+
+
 def set_up(
-    connection: Connection, examples: Path, world: SmtpWorld, pages: str, now: datetime
+    connection: Connection,
+    examples: Path,
+    world: SmtpWorld,
+    chats: WhatsappWorld,
+    pages: str,
+    now: datetime,
 ) -> int:
     """Organization, senders, sequence, contacts and enrollments; returns the organization's id."""
     _set_clock(connection, now)
     files = [examples / name for name in ("organization.yaml", "senders.yaml", "welcome.yaml")]
-    documents = [_aimed_at(document, world, pages) for document in read_documents(files)]
+    documents = [_aimed_at(document, world, chats, pages) for document in read_documents(files)]
     applied = apply_documents(connection, documents, create_organization=True)
     print_outcome(applied)
     if applied.problems:
@@ -202,13 +227,19 @@ def set_up(
     return organization_id
 
 
-def _aimed_at(document: Document, world: SmtpWorld, pages: str) -> Document:
-    """The example, sending through the demo's own SMTP server, its links to the demo's pages."""
+def _aimed_at(document: Document, world: SmtpWorld, chats: WhatsappWorld, pages: str) -> Document:
+    """The example, sending through the demo's own servers, its links to the demo's pages."""
     if document.kind == "organization":
         settings = {**document.body["settings"], "public_base_url": pages}
         return replace(document, body={**document.body, "settings": settings})
+    if document.kind == "whatsapp_template":
+        chats.templates.append(document.body)
     if document.kind != "channel_account":
         return document
+    if document.body["channel"] == "whatsapp_cloud":
+        chats.number = document.body["address"]
+        config = {**document.body["config"], **chats.config}
+        return replace(document, body={**document.body, "config": config})
     return replace(document, body={**document.body, "config": world.config})
 
 
@@ -255,6 +286,17 @@ def _run(
 
 
 @contextmanager
+def _secrets(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables, for as long as the demo runs."""
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            os.environ.pop(name, None)
+
+
+@contextmanager
 def _doing(what: str) -> Any:
     if err.is_terminal:
         with err.status(f"{what} …"):
@@ -263,9 +305,12 @@ def _doing(what: str) -> Any:
         yield
 
 
-def check(database_side: DatabaseSide, server_side: ServerSide) -> Iterable[Finding]:
-    """Everything that both sides must agree on."""
+def check(
+    database_side: DatabaseSide, server_side: ServerSide, with_phone: set[str] | None = None
+) -> Iterable[Finding]:
+    """Everything that both sides must agree on; ``with_phone``: who can have a chat (None: all)."""
     yield from compare_deliveries(server_side.deliveries, database_side.deliveries)
+    yield from compare_deliveries(server_side.chats, database_side.chats, "WhatsApp")
     yield compare_sets(
         f"the {len(set(server_side.unknown_users)):,} mailboxes that the server does not know are"
         " those whose messages failed for it",
@@ -291,17 +336,19 @@ def check(database_side: DatabaseSide, server_side: ServerSide) -> Iterable[Find
             if refusals[address] != attempts[address]
         ],
     )
-    received = Counter(each.recipient for each in server_side.deliveries)
+    everything = [*server_side.deliveries, *server_side.chats]
+    received = Counter(each.recipient for each in everything)
     yield Finding(
         f"each of the {len(database_side.completed):,} contacts who completed received all"
-        f" {database_side.steps} messages",
+        f" {database_side.steps} messages, those without a phone one less",
         [
             f"{address} received {received[address]}"
             for address in database_side.completed
-            if received[address] != database_side.steps
+            if received[address]
+            != database_side.steps - (with_phone is not None and address not in with_phone)
         ],
     )
-    counts = per_sender_and_day(server_side.deliveries, database_side.senders)
+    counts = per_sender_and_day(everything, database_side.senders)
     yield check_limits(counts, database_side.senders)
     yield Finding(
         "no message is left with an unknown outcome",
@@ -316,13 +363,17 @@ def check_times_and_senders(
     """What the example files ask for, beside the server's log alone: the window, the senders."""
     (organization,) = read_documents([examples / "organization.yaml"])
     (sequence,) = read_documents([examples / "welcome.yaml"])
-    accounts = read_documents([examples / "senders.yaml"])
+    accounts = [
+        document
+        for document in read_documents([examples / "senders.yaml"])
+        if document.kind == "channel_account"
+    ]
     with (examples / "contacts.csv").open(encoding="utf-8", newline="") as stream:
         timezones = {row["email"].lower(): row["timezone"] for row in csv.DictReader(stream)}
     window = sequence.body["window"]
     names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     yield check_hours(
-        server_side.deliveries,
+        [*server_side.deliveries, *server_side.chats],
         OfficeHours(
             weekdays=frozenset(names.index(day) + 1 for day in window["days"]),
             start=dt_time.fromisoformat(window["start"]),
@@ -335,7 +386,11 @@ def check_times_and_senders(
     addresses = {account.body["key"]: account.body["address"] for account in accounts}
     kept, shares = check_rotation(
         server_side.deliveries,
-        {addresses[each["account"]]: each["weight"] for each in sequence.body["senders"]},
+        {
+            addresses[each["account"]]: each["weight"]
+            for each in sequence.body["senders"]
+            if each["account"] != CHAT_SENDER
+        },
     )
     yield kept
     # before the end, a sender that is being warmed up has not reached its share
@@ -349,7 +404,7 @@ def check_report(database_side: DatabaseSide, overview: Sequence[Row]) -> Findin
     expected = {
         "enrolled": database_side.enrolled,
         **{status: database_side.statuses.get(status, 0) for status in STATUSES},
-        "messages_sent": len(database_side.deliveries),
+        "messages_sent": len(database_side.deliveries) + len(database_side.chats),
         "messages_failed": len(database_side.failures),
     }
     return Finding(
@@ -377,6 +432,11 @@ def check_answers(deeds: Deeds, answers: Answers, server_side: ServerSide) -> It
         deeds.returned,
         answers.people["bounced"],
     )
+    yield compare_sets(
+        f"{len(deeds.delivered):,} WhatsApp messages were delivered, as its webhooks say",
+        map(" ".join, deeds.delivered),
+        map(" ".join, answers.delivered),
+    )
     for what, deed, kind in (
         ("opened", (deeds.opened, deeds.machine_opened), "opened"),
         ("clicked in", (deeds.clicked, deeds.machine_clicked), "clicked"),
@@ -391,12 +451,32 @@ def check_answers(deeds: Deeds, answers: Answers, server_side: ServerSide) -> It
         )
     late = [
         f"{each.recipient} got {each.message_id} at {each.at}"
-        for each in server_side.deliveries
+        for each in (*server_side.deliveries, *server_side.chats)
         if (stopped := deeds.stopped_at.get(each.recipient)) is not None and each.at > stopped
     ]
     yield Finding(
         f"none of the {len(deeds.stopped_at):,} who answered, left or bought got another message",
         late,
+    )
+
+
+def check_values(contacts: Path, chats: WhatsappWorld, addresses: Mapping[str, str]) -> Finding:
+    """Every placeholder of the WhatsApp template arrived with its own value."""
+    with contacts.open(encoding="utf-8", newline="") as stream:
+        rows = {row["email"].lower(): row for row in csv.DictReader(stream)}
+    problems = []
+    for each in chats.accepted:
+        row = rows[addresses[each.recipient]]
+        expected = {
+            "body": (row["first_name"] or "there", "7", row["company"] or "your team"),
+            "button 0": (row["external_id"],),
+            "button 1": ("STOP",),
+        }
+        if each.parameters != expected:
+            problems.append(f"{each.recipient} got {each.parameters} instead of {expected}")
+    return Finding(
+        f"each of the {len(chats.accepted):,} WhatsApp messages has its recipient's own values",
+        problems,
     )
 
 
@@ -440,7 +520,8 @@ def print_summary(result: Run, database_side: DatabaseSide, server_side: ServerS
     messages = Table("messages", "", min_width=36, title="What happened to messages")
     bounced = sum(each.reason == "invalid_address" for each in database_side.failures)
     for name, count in (
-        ("sent", len(database_side.deliveries)),
+        ("sent by e-mail", len(database_side.deliveries)),
+        ("sent on WhatsApp", len(database_side.chats)),
         ("failed", len(database_side.failures)),
         ("  of these bounced", bounced),
         ("sent or failed after a retry", database_side.retried),
@@ -458,7 +539,9 @@ def print_summary(result: Run, database_side: DatabaseSide, server_side: ServerS
 
 def print_days(database_side: DatabaseSide) -> None:
     """Messages per sender and local day, with the limit of that day."""
-    counts = per_sender_and_day(database_side.deliveries, database_side.senders)
+    counts = per_sender_and_day(
+        [*database_side.deliveries, *database_side.chats], database_side.senders
+    )
     senders = [sender for sender in database_side.senders if sender.key in counts]
     table = Table("day", *(sender.key for sender in senders), title="Sent per sender and day")
     for column in table.columns[1:]:
@@ -498,7 +581,7 @@ def print_answers(row: Row) -> None:
 
 def print_findings(findings: Sequence[Finding]) -> bool:
     """Say of each claim whether it holds; returns whether all do."""
-    out.rule("Check: the mail server's log against the database")
+    out.rule("Check: the logs of mail server and WhatsApp against the database")
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         mark = Text("yes", "green") if finding.holds else Text("NO", "bold red")
@@ -510,9 +593,9 @@ def print_findings(findings: Sequence[Finding]) -> bool:
     out.print(table)
     holds = all(finding.holds for finding in findings)
     if holds:
-        out.print("[green]The server's log and the database agree, message by message.[/]")
+        out.print("[green]The servers' logs and the database agree, message by message.[/]")
     else:
-        out.print("[bold red]The server's log and the database DISAGREE.[/]")
+        out.print("[bold red]The servers' logs and the database DISAGREE.[/]")
     return holds
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgdrip.commands.session import Connection
 from pgdrip.demo.check import Delivery, Sender
 from pgdrip.demo.smtp_world import SmtpWorld
+from pgdrip.demo.whatsapp_world import WhatsappWorld
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class DatabaseSide:
-    """What the database says. ``retried``: messages that needed more than one attempt;
-    ``completed``: addresses of those who completed; ``steps``: of the one sequence."""
+    """What the database says: ``deliveries`` by mail, ``chats`` on WhatsApp. ``retried``: messages
+    that needed more than one attempt; ``completed``: addresses of those who completed; ``steps``:
+    of the one sequence."""
 
     deliveries: Sequence[Delivery]
     failures: Sequence[Failure]
@@ -34,6 +36,7 @@ class DatabaseSide:
     retried: int
     held: int
     violations: Sequence[str]
+    chats: Sequence[Delivery] = ()
 
     @property
     def enrolled(self) -> int:
@@ -44,29 +47,35 @@ class DatabaseSide:
 @dataclass(frozen=True)
 class Answers:
     """The facts that came in, of the history alone: addresses by type; messages (address and step)
-    that people and that machines opened or clicked in."""
+    that people and that machines opened or clicked in, and that a provider said it delivered."""
 
     people: dict[str, set[str]]
     messages: dict[str, tuple[set[tuple[str, str]], set[tuple[str, str]]]]
+    delivered: set[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class ServerSide:
-    """What the mail server's log says."""
+    """What the mail server's log says, and that of the WhatsApp API (``chats``, by address)."""
 
     deliveries: Sequence[Delivery]
     unknown_users: Sequence[str]
     greylisted: Counter[str]
     turned_away: int
+    chats: Sequence[Delivery] = ()
 
 
-def read_server(world: SmtpWorld) -> ServerSide:
-    """Sort the server's log."""
+def read_server(world: SmtpWorld, chats: WhatsappWorld, addresses: Mapping[str, str]) -> ServerSide:
+    """Sort the logs; ``addresses`` are those of phone numbers: one name for a person."""
     refused = world.refused
     return ServerSide(
         deliveries=[
             Delivery(each.message_id, each.mail_from.lower(), each.rcpt_to.lower(), each.at)
             for each in world.accepted
+        ],
+        chats=[
+            Delivery(each.wamid, chats.number, addresses[each.recipient], each.at)
+            for each in chats.accepted
         ],
         unknown_users=[str(each.rcpt_to).lower() for each in refused if each.code == 550],
         greylisted=Counter(str(each.rcpt_to).lower() for each in refused if each.code == 451),
@@ -100,7 +109,8 @@ def read_answers(connection: Connection, organization_id: int) -> Answers:
         )
         for kind in ("opened", "clicked")
     }
-    return Answers(people, messages)
+    delivered = {(row["address"], row["step"]) for row in rows if row["type"] == "delivered"}
+    return Answers(people, messages, delivered)
 
 
 def read_database(connection: Connection, organization_id: int) -> DatabaseSide:
@@ -108,7 +118,8 @@ def read_database(connection: Connection, organization_id: int) -> DatabaseSide:
     organization = (organization_id,)
     sent = connection.execute(
         "select drip.get_message(m.organization_id, m.enrollment_id, s.key)"
-        " -> 'headers' ->> 'Message-ID' as message_id,"
+        " -> 'headers' ->> 'Message-ID' as message_id, m.channel::text as channel,"
+        " m.provider_message_id,"
         " lower(a.address) as sender, lower(c.email) as recipient, m.settled_at"
         " from drip_core.messages as m"
         " join drip_core.steps as s on s.organization_id = m.organization_id and s.id = m.step_id"
@@ -170,6 +181,12 @@ def read_database(connection: Connection, organization_id: int) -> DatabaseSide:
         deliveries=[
             Delivery(row["message_id"], row["sender"], row["recipient"], row["settled_at"])
             for row in sent
+            if row["channel"] == "email"
+        ],
+        chats=[
+            Delivery(row["provider_message_id"], row["sender"], row["recipient"], row["settled_at"])
+            for row in sent
+            if row["channel"] == "whatsapp_cloud"
         ],
         failures=[Failure(row["recipient"], row["reason"]) for row in failed],
         senders=[Sender(**row) for row in senders],

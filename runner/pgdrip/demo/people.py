@@ -2,7 +2,8 @@
 
 What each one does follows from the address alone, so every run of the demo is the same. Opens,
 clicks and unsubscribes go over HTTP to the links of the message as it arrived; mail that comes back
-is recorded as a mail system or a provider would report it. All of it is written down here as well,
+is recorded as a mail system or a provider would report it; what happens on WhatsApp comes as
+Meta's webhooks. All of it is written down here as well,
 beside the database, for the check at the end.
 """
 
@@ -27,7 +28,9 @@ from psycopg.types.json import Jsonb
 
 from pgdrip.db import Database
 from pgdrip.demo.clock import VirtualClock
-from pgdrip.demo.smtp_world import Accepted, SmtpWorld
+from pgdrip.demo.smtp_world import Accepted as AcceptedMail
+from pgdrip.demo.smtp_world import SmtpWorld
+from pgdrip.demo.whatsapp_world import Accepted, Json, WhatsappWorld
 
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/143.0 Safari/537.36"
 PREFETCH = "Mozilla/5.0"
@@ -35,6 +38,7 @@ PREFETCH = "Mozilla/5.0"
 
 #: Steps of the example by the number of the message that a person has received.
 STEPS = ("intro", "nudge", "bump")
+CHAT_STEP = "chat"
 _TOKEN = re.compile(r"[0-9a-f]{66}")
 _LINK = re.compile(r'(?:href|src)="(http[^"]+)"')
 _PARALLEL = 8
@@ -69,6 +73,7 @@ class Deeds:
     clicked: set[tuple[str, str]] = field(default_factory=set)
     machine_opened: set[tuple[str, str]] = field(default_factory=set)
     machine_clicked: set[tuple[str, str]] = field(default_factory=set)
+    delivered: set[tuple[str, str]] = field(default_factory=set)
     replied: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
@@ -89,6 +94,8 @@ class People:
         clock: VirtualClock,
         world: SmtpWorld,
         external_ids: Mapping[str, str],
+        chats: WhatsappWorld,
+        addresses: Mapping[str, str],
     ) -> None:
         self.deeds = Deeds()
         self._database = database
@@ -96,7 +103,10 @@ class People:
         self._clock = clock
         self._world = world
         self._external_ids = external_ids
+        self._chats = chats
+        self._addresses = addresses
         self._seen = 0
+        self._seen_chats = 0
         self._received: defaultdict[str, int] = defaultdict(int)
         self._plans: list[tuple[datetime, int, Act]] = []
         self._count = itertools.count()
@@ -113,6 +123,10 @@ class People:
             address = each.rcpt_to.lower()
             self._received[address] += 1
             self._decide(_read(each, self._received[address]))
+        chats = self._chats.accepted[self._seen_chats :]
+        self._seen_chats += len(chats)
+        for chat in chats:
+            self._decide_chat(chat)
 
     async def act(self) -> None:
         """Do what is due by now."""
@@ -153,6 +167,18 @@ class People:
                 if number in {None, mail.number}:
                     self._plan(after, partial(do, mail))
                 return
+
+    def _decide_chat(self, chat: Accepted) -> None:
+        """On WhatsApp nearly all is delivered, and most of it read; some answer, a few tap stop."""
+        seed = zlib.crc32(chat.recipient.encode()) % 100
+        if seed < 95:
+            self._plan(1, partial(self._tell, chat, "delivered"))
+        if seed < 70:
+            self._plan(2, partial(self._tell, chat, "read"))
+        if seed < 5:
+            self._plan(3, partial(self._tap_stop, chat))
+        elif seed < 15:
+            self._plan(3, partial(self._chat_back, chat))
 
     # -- over HTTP --------------------------------------------------------------------------------
 
@@ -203,6 +229,33 @@ class People:
         await self._request(mail.unsubscribe, BROWSER, _ip(mail), "POST")
         self.deeds.unsubscribed.add(mail.address)
         self._stop(mail)
+
+    # -- on WhatsApp ------------------------------------------------------------------------------
+
+    async def _hook(self, value: Json) -> None:
+        body = self._chats.envelope("messages", value)
+        status, said = await asyncio.to_thread(self._chats.post, body)
+        if status != 200:
+            raise RuntimeError(f"a webhook was answered with {status}: {said}")
+
+    async def _tell(self, chat: Accepted, status: str) -> None:
+        await self._hook(self._chats.status(chat, status))
+        place = (self._addresses[chat.recipient], CHAT_STEP)
+        (self.deeds.opened if status == "read" else self.deeds.delivered).add(place)
+
+    async def _chat_back(self, chat: Accepted) -> None:
+        await self._write_chat(chat, {"type": "text", "text": {"body": "Schöne Idee 👍"}})
+
+    async def _tap_stop(self, chat: Accepted) -> None:
+        tapped = {"payload": "STOP", "text": "No more messages"}
+        await self._write_chat(chat, {"type": "button", "button": tapped})
+        self.deeds.unsubscribed.add(self._addresses[chat.recipient])
+
+    async def _write_chat(self, chat: Accepted, content: Json) -> None:
+        await self._hook(self._chats.inbound(chat.recipient, content, chat.wamid))
+        address = self._addresses[chat.recipient]
+        self.deeds.replied.add(address)
+        self.deeds.stopped_at.setdefault(address, self._clock.now)
 
     # -- by mail, by the provider, by the host system ---------------------------------------------
 
@@ -288,7 +341,7 @@ def _ip(mail: Received) -> str:
     return f"198.51.100.{zlib.crc32(mail.address.encode()) % 250 + 1}"
 
 
-def _read(each: Accepted, number: int) -> Received:
+def _read(each: AcceptedMail, number: int) -> Received:
     """The message as a mail program sees it."""
     content = each.content or b""
     message = email.message_from_bytes(content, policy=default_policy)

@@ -11,12 +11,13 @@ import uvicorn
 
 from pgdrip.demo.clock import VirtualClock
 from pgdrip.web.app import make_app
+from pgdrip.web.webhooks import Webhooks
 
 
 @contextmanager
 def serving(url: str, clock: VirtualClock, listener: socket.socket) -> Iterator[None]:
-    """Serve the public pages on a socket that is bound already, in a thread of its own."""
-    app = make_app(url, on_checkout=clock.set_on)
+    """Serve pages and webhooks on a socket that is bound already, in a thread of its own."""
+    app = make_app(url, on_checkout=clock.set_on, webhooks=lambda pool: Webhooks(pool).receive)
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -125,11 +125,49 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """What a channel said of an address: whether it can be reached, and how the channel names it.
+
+    ``provider_address`` is the name under which it wants messages, ``alias`` another under which
+    the person may write.
+    """
+
+    reachable: bool
+    provider_address: str | None = None
+    alias: str | None = None
+
+
+class Recipients(Protocol):
+    """What is known of recipients; kept by the database, so that each is asked about once.
+
+    Both raise ``DeliveryError`` (``throttled``) where the database cannot be reached.
+    """
+
+    async def recall(self, message: ClaimedMessage) -> Recipient | None:
+        """What the channel said of the address of a message; None: it was not asked."""
+
+    async def remember(self, message: ClaimedMessage, recipient: Recipient) -> None:
+        """Keep what the channel said."""
+
+
+class NothingKnown:
+    """Recipients without a database: each message asks anew."""
+
+    async def recall(self, message: ClaimedMessage) -> Recipient | None:
+        """Nothing is known."""
+        return None
+
+    async def remember(self, message: ClaimedMessage, recipient: Recipient) -> None:
+        """Nothing is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderContext:
-    """What the runner lends to providers: ``secret(ref)`` and the time."""
+    """What the runner lends: ``secret(ref)``, the time, what is known of recipients."""
 
     secret: Callable[[str], str]
     clock: Callable[[], datetime]
+    recipients: Recipients = field(default_factory=NothingKnown)
 
 
 class Provider(Protocol):

@@ -61,11 +61,23 @@ async def post(
     try:
         return await client.post(path, content=content, headers=dict(headers))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise _failure(wait(30), "unreachable", type(error).__name__) from error
+        raise failure(wait(30), "unreachable", type(error).__name__) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise _failure(SENDER, "bad_url", type(error).__name__) from error
+        raise failure(SENDER, "bad_url", type(error).__name__) from error
     except httpx.HTTPError as error:
-        raise _failure(UNKNOWN, "no_answer", type(error).__name__) from error
+        raise failure(UNKNOWN, "no_answer", type(error).__name__) from error
+
+
+async def get(
+    client: httpx.AsyncClient, path: str, params: Mapping[str, str], headers: Mapping[str, str]
+) -> httpx.Response:
+    """Ask something that changes nothing: without an answer, nothing has happened. Raises so."""
+    try:
+        return await client.get(path, params=dict(params), headers=dict(headers))
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise failure(SENDER, "bad_url", type(error).__name__) from error
+    except httpx.HTTPError as error:
+        raise failure(wait(30), "unreachable", type(error).__name__) from error
 
 
 def judge(
@@ -80,17 +92,23 @@ def judge(
             not rule.text or re.search(rule.text, text, re.IGNORECASE)
         ):
             break
-    return _failure(
+    return failure(
         rule.verdict,
         f"{status} {code}".strip(),
         words,
-        _retry_after(response.headers.get("retry-after", ""), now),
+        retry_after_of(response, now),
     )
 
 
-def _failure(
+def retry_after_of(response: httpx.Response, now: datetime) -> timedelta | None:
+    """How long an answer asks to wait; at most a day."""
+    return _retry_after(response.headers.get("retry-after", ""), now)
+
+
+def failure(
     verdict: Verdict, code: str, words: str, retry_after: timedelta | None = None
 ) -> DeliveryError:
+    """The error of a verdict; the time to wait only where it makes the sender wait."""
     waits = verdict.outcome == "throttled"
     default = timedelta(seconds=verdict.retry_after) if verdict.retry_after is not None else None
     return DeliveryError(

@@ -30,6 +30,9 @@ BUILT_IN = {
     "noop": "pgdrip.providers.noop:NoopProvider",
     "ses": "pgdrip.providers.ses:SesProvider",
     "sendgrid": "pgdrip.providers.sendgrid:SendgridProvider",
+    "waha": "pgdrip.providers.waha:WahaProvider",
+    "evolution": "pgdrip.providers.evolution:EvolutionProvider",
+    "whatsapp_cloud": "pgdrip.providers.whatsapp_cloud:WhatsappCloudProvider",
 }
 
 
@@ -116,7 +119,7 @@ class ProviderCache:
                 raise sender_error(
                     "RUN12",
                     f"the provider {printable(name, 100)} needs a library that is not installed"
-                    f" ({exc.name}); for ses and sendgrid: pip install 'pgdrip[providers]'",
+                    f" ({exc.name}); for providers over HTTP: pip install 'pgdrip[providers]'",
                 ) from exc
         factory = self._factories[name]
         if factory is None:

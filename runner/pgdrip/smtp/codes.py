@@ -28,7 +28,7 @@ from pgdrip.providers.base import Outcome
 
 
 class Verdict(NamedTuple):
-    """What the engine is told. ``retry_after`` is in seconds; only ``throttled`` uses it."""
+    """What the engine is told. ``retry_after`` is in seconds; of SMTP only ``throttled`` uses it."""
 
     outcome: Outcome
     reason: str | None

@@ -270,7 +270,7 @@ def make_app(
         pools.append(make_pool("webhooks", become_runner))
         receive = webhooks(pools[-1])
         path = "/webhooks/{organization:int}/{account}"
-        routes.append(Route(path, receive, methods=["POST"]))
+        routes.append(Route(path, receive, methods=["GET", "POST"]))
     app = Starlette(
         routes=[
             Route("/healthz", pages.health),

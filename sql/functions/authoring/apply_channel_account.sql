@@ -33,7 +33,9 @@ begin
 
   v_channel := coalesce(v_new ->> 'channel', v_old.channel::text);
   if v_old.id is null and v_channel = 'whatsapp_lite' then
-    v_new := jsonb_build_object('daily_limit', 200, 'min_gap', '1 minute', 'max_gap', '19 minutes') || v_new;
+    v_new := jsonb_build_object('daily_limit', 200, 'min_gap', '1 minute', 'max_gap', '19 minutes')
+      || case when v_new ?| array['ramp_start', 'ramp_increment'] then '{}'::jsonb else '{"ramp_start": 20, "ramp_increment": 10}' end
+      || v_new;
   end if;
   -- an absent key keeps the old value: what is checked is the account as it will be
   v_merged := case when v_old.id is null then '{}' else jsonb_strip_nulls(to_jsonb(v_old)) end || v_new;
@@ -117,4 +119,4 @@ $$;
 revoke all on function drip.apply_channel_account(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_channel_account(bigint, jsonb) to drip_app;
 comment on function drip.apply_channel_account(bigint, jsonb) is
-'Creates or changes a sender (found by key) and returns its id; absent key keeps, null clears. whatsapp_lite starts with 200 a day and gaps of 1 to 19 minutes. Errors: PT404, PT409 (channel), PT422.';
+'Creates or changes a sender (found by key) and returns its id; absent key keeps, null clears. whatsapp_lite starts with 200 a day, 20 on the first and 10 more on each, and gaps of 1 to 19 minutes. Errors: PT404, PT409 (channel), PT422.';

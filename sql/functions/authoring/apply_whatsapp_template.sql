@@ -1,6 +1,7 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql
+-- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_template_parts.sql
 -- Stores a WhatsApp template as the provider knows it (found by name and language): absent key keeps, null clears.
--- The placeholders are read from the components. Locks: the template's row. Errors: PT404, PT422. A repeat changes nothing.
+-- The keys of the values that a step must give are read from the components; a status that is given takes back what a
+-- provider's refusal said of the template. Locks: the template's row. Errors: PT404, PT422. A repeat changes nothing.
 create or replace function drip.apply_whatsapp_template(organization_id bigint, template jsonb)
 returns bigint
 language plpgsql
@@ -22,8 +23,10 @@ begin
   perform drip_core._require_known_keys(v_new, array['name', 'language', 'category', 'status', 'parameter_format', 'components'], 'template');
   if coalesce(v_new ->> 'name', '') !~ '^[a-z0-9_]+$'
     or length(v_new ->> 'name') > 512
-    or v_language !~ '^[a-z]{2,3}(_[A-Z]{2})?$'
-    or v_status not in ('approved', 'pending', 'rejected', 'paused', 'disabled', 'in_appeal', 'deleted')
+    or v_language !~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,4})?$'
+    or v_status not in (
+      'approved', 'pending', 'rejected', 'paused', 'disabled', 'in_appeal', 'deleted', 'pending_deletion', 'archived', 'limit_exceeded', 'locked'
+    )
     or v_format not in ('positional', 'named')
     or jsonb_typeof(coalesce(nullif(v_new -> 'components', 'null'), '[]')) <> 'array'
   then
@@ -34,26 +37,25 @@ begin
         hint = 'Pass name (a-z, 0-9, _), language (such as en or en_US), status (approved, pending, rejected, paused, disabled), parameter_format (positional, named) and components[].';
   end if;
 
-  select coalesce(array_agg(p.name order by p.first_at), '{}')
+  select coalesce(array_agg(p.key order by p.ordinal) filter (where p.is_required), '{}')
   into v_parameters
-  from (
-    select m.match[1] as name, min(m.ordinal) as first_at
-    from jsonb_array_elements(coalesce(nullif(v_new -> 'components', 'null'), '[]')) with ordinality as c (component, position)
-    cross join lateral regexp_matches(c.component ->> 'text', '\{\{\s*([A-Za-z0-9_]+)\s*\}\}', 'g') with ordinality as m (match, ordinal)
-    group by m.match[1]
-  ) as p;
+  from drip_core._template_parts(nullif(v_new -> 'components', 'null'), v_format)
+    with ordinality as p (component_no, key, is_required, component, parameter, problem, ordinal);
 
   insert into drip_core.whatsapp_templates as t (
-    organization_id, name, language, category, status, parameter_format, components, parameters, created_at, updated_at
+    organization_id, name, language, category, status, status_at, parameter_format, components, parameters, created_at, updated_at
   )
   values (
-    v_org, v_new ->> 'name', v_language, lower(v_new ->> 'category'), coalesce(v_status, 'pending'), coalesce(v_format, 'positional'),
+    v_org, v_new ->> 'name', v_language, lower(v_new ->> 'category'), coalesce(v_status, 'pending'), v_now, coalesce(v_format, 'positional'),
     coalesce(nullif(v_new -> 'components', 'null'), '[]'), v_parameters, v_now, v_now
   )
   on conflict on constraint a_template_is_named_once_per_language do update
   set
     category = case when v_new ? 'category' then excluded.category else t.category end,
     status = case when v_new ? 'status' then excluded.status else t.status end,
+    status_at = case when v_new ? 'status' then excluded.status_at else t.status_at end,
+    unavailable_until = case when v_new ? 'status' then null else t.unavailable_until end,
+    unavailable_detail = case when v_new ? 'status' then null else t.unavailable_detail end,
     parameter_format = case when v_new ? 'parameter_format' then excluded.parameter_format else t.parameter_format end,
     components = case when v_new ? 'components' then excluded.components else t.components end,
     parameters = case when v_new ? 'components' then excluded.parameters else t.parameters end,

@@ -155,7 +155,8 @@ begin
   order by min(min(p.from_step_no)) over (partition by p.from_step_key), 1, 2;
 
   if exists (
-    select from drip_core._sending_windows(v_org) as w
+    select from unnest(enum_range(null::drip.channel)) as c (channel)
+    cross join drip_core._sending_windows(v_org, c.channel) as w
     where w.sequence_id = v_sequence and w.version = migrate_enrollments.to_version and cardinality(w.weekdays) > 0
   ) then
     perform drip_core._replan_enrollments(v_org, v_locked);

@@ -73,6 +73,11 @@ begin
       left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id
       where e.organization_id = v_org and e.id = any (v_enrollments) and e.claim_token is not null
     ),
+    'address_checks', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(k) - array['organization_id', 'contact_id', 'address_hash']) order by k.channel), '[]')
+      from drip_core.address_checks as k
+      where k.organization_id = v_org and k.contact_id = v_contact.id
+    ),
     'inbound_messages', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
           'received_at', i.received_at, 'channel', i.channel, 'class', i.class, 'from_address', i.from_address, 'to_address', i.to_address,
@@ -121,4 +126,4 @@ $$;
 revoke all on function drip.export_contact(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.export_contact(bigint, bigint) to drip_app;
 comment on function drip.export_contact(bigint, bigint) is
-'Everything that is held of a person, as JSON: contact, tags, deals, consent, suppressions, enrollments, messages as they were sent, unsettled_messages, inbound_messages, provider_events, hits, events. Errors: PT404.';
+'Everything that is held of a person, as JSON: contact, tags, deals, consent, suppressions, enrollments, messages as they were sent, unsettled_messages, address_checks, inbound_messages, provider_events, hits, events. Errors: PT404.';

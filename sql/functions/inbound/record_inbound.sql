@@ -1,8 +1,9 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql
+-- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql, functions/internal/_note_aliases.sql, functions/internal/_known_writer.sql
 -- Records a message that somebody wrote to us, and reacts to it: an answer pauses or ends the enrollment as on_reply says,
 -- an absence note makes it wait, a stop word unsubscribes. The message always lands: what goes wrong in the campaign's
 -- part is written down (drip_report.reaction_failures), heeded by the claim and tried again by drip.tick.
+-- WhatsApp knows a person by a number, an id (header x-user-id), or both: each stands for the other once both were seen.
 -- Keys: channel, from_address (required); to_address, in_reply_to[], subject, text, headers{}, external_id, received_at.
 -- The same message twice (by external_id, else the Message-ID among its headers, else all of it, received_at included) is one.
 -- Locks: as _react_to_inbound. Errors: PT404, PT422. A repeat returns the same id and changes nothing.
@@ -22,7 +23,9 @@ declare
   v_headers jsonb;
   v_ids text[];
   v_external text;
+  v_from text;
   v_received timestamptz;
+  v_hash bytea;
   v_id bigint;
 begin
   perform drip_core._require_served_organization(v_org);
@@ -94,12 +97,25 @@ begin
   if v_id is not null then
     return v_id;
   end if;
+  v_from := drip_core._known_writer(v_org, v_channel, v_new ->> 'from_address');
+  v_hash := drip_core._hash_address(v_channel, coalesce(substring(v_from from '<([^<>]+)>'), btrim(v_from)));
+  if v_channel = 'whatsapp_cloud' then
+    v_hash := coalesce((
+      select l.address_hash
+      from drip_core.address_aliases as l
+      where l.organization_id = v_org and l.channel = v_channel and l.alias_hash = v_hash
+        and not exists (select from drip_core.contacts as c where c.organization_id = v_org and c.phone_hash = v_hash)
+    ), v_hash);
+    if v_new ->> 'from_address' ~ '^\s*\+' then
+      perform drip_core._note_aliases(v_org, v_channel, v_hash, array[v_headers ->> 'x-user-id']);
+    end if;
+  end if;
   insert into drip_core.inbound_messages as i (
     organization_id, channel, external_id, from_address, to_address, from_hash, in_reply_to, subject, text_body, headers, received_at, recorded_at
   )
   values (
-    v_org, v_channel, v_external, left(btrim(v_new ->> 'from_address'), 500), left(v_new ->> 'to_address', 500),
-    drip_core._hash_address(v_channel, coalesce(substring(v_new ->> 'from_address' from '<([^<>]+)>'), btrim(v_new ->> 'from_address'))),
+    v_org, v_channel, v_external, left(btrim(v_from), 500), left(v_new ->> 'to_address', 500),
+    v_hash,
     v_ids, left(v_new ->> 'subject', 1000), left(v_new ->> 'text', 100000), v_headers,
     least(coalesce(v_received, v_now), v_now), v_now
   )

@@ -109,7 +109,7 @@ begin
               select case
                 when e.next_step_at >= v_day_end then e.wait_reason::text
                 when l.status <> 'active' then coalesce(l.reason::text, 'sender_' || l.status)
-                when l.used >= drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, l.counter_day) then 'daily_limit'
+                when l.used >= drip_core._effective_limit(least(a.daily_limit, a.provider_limit), a.ramp_start, a.ramp_increment, l.first_claim_day, l.counter_day) then 'daily_limit'
                 else coalesce(l.slot_reason::text, 'pacing')
               end as reason
             ) as w

@@ -64,8 +64,8 @@ begin
 
   select
     a.key, l.status, l.reason, l.detail, l.next_slot_at, l.slot_reason, l.leased, l.held, a.min_gap,
-    least(a.daily_limit, case when a.ramp_increment = 0 then a.ramp_start end) as last_limit, c.used, c.day,
-    drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, c.day) as effective_limit,
+    least(a.daily_limit, a.provider_limit, case when a.ramp_increment = 0 then a.ramp_start end) as last_limit, c.used, c.day,
+    drip_core._effective_limit(least(a.daily_limit, a.provider_limit), a.ramp_start, a.ramp_increment, l.first_claim_day, c.day) as effective_limit,
     (c.day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at
   into v_l
   from drip_core.lanes as l
@@ -126,18 +126,19 @@ begin
     case when v_l.used >= v_l.effective_limit then v_l.next_day_at end
   );
   select
-    w.weekdays, w.starts, w.ends, w.holidays, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone) as timezone
+    w.weekdays, w.starts, w.ends, w.holidays, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone) as timezone,
+    case when w.is_working_hours then ', working hours: no window is defined' else '' end as note
   into v_w
   from drip_core.steps as s
-  join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+  join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
   join drip_core.contacts as c on c.organization_id = v_org and c.id = v_e.contact_id
   join drip_core.organizations as o on o.id = v_org
   where s.organization_id = v_org and s.id = v_e.step_id;
   v_open_at := drip_core._sendable_from(v_next, v_w.timezone, v_w.weekdays, v_w.starts, v_w.ends, v_w.holidays);
   return query select 'window', case when v_open_at > v_next then 'waits' else 'passes' end, case
     when cardinality(v_w.weekdays) = 0 then 'open at all times'
-    when v_open_at > v_next then format('closed at %s, opens %s (%s)', v_next, v_open_at, v_w.timezone)
-    else format('open at %s (%s)', v_next, v_w.timezone)
+    when v_open_at > v_next then format('closed at %s, opens %s (%s%s)', v_next, v_open_at, v_w.timezone, v_w.note)
+    else format('open at %s (%s%s)', v_next, v_w.timezone, v_w.note)
   end;
 
   select k.wait_until into v_cap_until from drip_core._cap_contacts(v_org, array[v_e.id]) as k;

@@ -46,7 +46,7 @@ exception
       case
         when p.type = 'complained' then 'complained'
         when p.type = 'unsubscribed' then 'unsubscribed'
-        when p.type in ('bounced', 'failed') and p.reason in ('bounced', 'invalid_address') then p.reason
+        when p.type in ('bounced', 'failed') and p.reason in ('bounced', 'invalid_address', 'opted_out') then p.reason
       end::drip.reason,
       '{}', p.occurred_at, v_code, v_message)
     from drip_core.provider_events as p

@@ -17,7 +17,8 @@ declare
   v_reason drip.reason;
 begin
   if lower(_bounce_reason.reason) in (
-    'bounced', 'invalid_address', 'soft_bounced', 'rejected_content', 'rejected_policy', 'sender_blocked', 'template_unavailable'
+    'bounced', 'invalid_address', 'soft_bounced', 'rejected_content', 'rejected_policy', 'sender_blocked', 'template_unavailable',
+    'session_closed', 'throttled', 'opted_out'
   ) then
     return lower(_bounce_reason.reason)::drip.reason;
   end if;

@@ -78,7 +78,7 @@ begin
   from waiting as w
   join drip_core.steps as s on s.organization_id = v_org and s.id = w.step_id
   join drip_core.contacts as c on c.organization_id = v_org and c.id = w.contact_id
-  join drip_core._sending_windows(v_org) as sw on sw.sequence_id = s.sequence_id and sw.version = s.version
+  join drip_core._sending_windows(v_org, s.channel) as sw on sw.sequence_id = s.sequence_id and sw.version = s.version
   where w.until_day is not null;
 end;
 $$;

@@ -1,4 +1,4 @@
--- requires: functions/internal/_unknown_keys.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_template.sql, functions/internal/_check_window.sql, functions/internal/_delay_problem.sql, functions/internal/_check_rules.sql
+-- requires: functions/internal/_unknown_keys.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_template.sql, functions/internal/_check_window.sql, functions/internal/_delay_problem.sql, functions/internal/_check_rules.sql, functions/internal/_check_whatsapp_step.sql
 -- Every problem of a sequence definition, with path, code and a message that says what to do; no rows: it can be
 -- published. The one place where a definition is judged: validate_sequence shows it, apply_sequence refuses by it.
 -- Locks: none. Errors: none. Harmless to repeat.
@@ -19,7 +19,6 @@ declare
   v_problem text;
   v_keys text[] := array[]::text[];
   v_seen_email_root boolean := false;
-  v_template drip_core.whatsapp_templates;
   v_item jsonb;
   v_part text;
 begin
@@ -153,8 +152,8 @@ begin
     -- what each channel takes
     return query select p.path, p.code, p.message from drip_core._unknown_keys(v_step, case v_text
       when 'email' then array['key', 'channel', 'delay', 'subject', 'text', 'html', 'thread']
-      when 'whatsapp_cloud' then array['key', 'channel', 'delay', 'template', 'language', 'parameters']
-      else array['key', 'channel', 'delay', 'text']
+      when 'whatsapp_cloud' then array['key', 'channel', 'delay', 'template', 'language', 'parameters', 'text', 'outside_session']
+      else array['key', 'channel', 'delay', 'text', 'allow_identical_text']
     end, v_path) as p;
 
     foreach v_part in array array['subject', 'text', 'html', 'template', 'language'] loop
@@ -192,35 +191,17 @@ begin
         if btrim(coalesce(v_step ->> 'text', '')) = '' then
           return query select v_path || '.text', 'required', 'a message needs a text';
         end if;
+        if v_step ? 'allow_identical_text' and jsonb_typeof(v_step -> 'allow_identical_text') <> 'boolean' then
+          return query select v_path || '.allow_identical_text', 'invalid', 'allow_identical_text is true or false';
+        elsif v_step -> 'allow_identical_text' is distinct from 'true' and btrim(coalesce(v_step ->> 'text', '')) <> '' and not exists (
+          select from drip_core._parse_template(v_step ->> 'text') as t
+          where t.problem is not null or t.field_path ~ '^(contact|deal)\.'
+        ) then
+          return query select v_path || '.text', 'identical_text',
+            'everybody would get the same text, which gets WhatsApp numbers banned; use a field of the contact or deal, or say allow_identical_text: true';
+        end if;
       else
-        if btrim(coalesce(v_step ->> 'template', '')) = '' then
-          return query select v_path || '.template', 'required', 'a WhatsApp Cloud step needs the name of a template';
-        end if;
-        v_template := null;
-        select t.organization_id, t.id, t.name, t.language, t.category, t.status, t.parameter_format, t.components, t.parameters, t.created_at, t.updated_at
-        into v_template
-        from drip_core.whatsapp_templates as t
-        where t.organization_id = v_org and t.name = v_step ->> 'template' and t.language = coalesce(v_step ->> 'language', 'en');
-        if v_template.id is null then
-          return query select v_path || '.template', 'template_unavailable', format(
-            'there is no template "%s" in language "%s"; store it with drip.apply_whatsapp_template', left(v_step ->> 'template', 100), coalesce(v_step ->> 'language', 'en'));
-        else
-          if v_template.status <> 'approved' then
-            return query select v_path || '.template', 'template_unavailable', format('the template is %s, not approved', v_template.status);
-          end if;
-          if v_step ? 'parameters' and jsonb_typeof(v_step -> 'parameters') <> 'object' then
-            return query select v_path || '.parameters', 'invalid', 'parameters is an object from placeholder to text';
-          else
-            return query
-            select v_path || '.parameters', 'missing_parameter', format('the placeholder {{%s}} of the template has no value', u.name)
-            from unnest(v_template.parameters) as u (name)
-            where not coalesce(v_step -> 'parameters' ? u.name, false);
-            return query
-            select v_path || '.parameters.' || k.key, 'unknown_parameter', format('the template has no placeholder {{%s}}', left(k.key, 40))
-            from jsonb_object_keys(coalesce(v_step -> 'parameters', '{}')) as k (key)
-            where k.key <> all (v_template.parameters);
-          end if;
-        end if;
+        return query select p.path, p.code, p.message from drip_core._check_whatsapp_step(v_org, v_step, v_path) as p;
     end case;
 
     -- merge fields

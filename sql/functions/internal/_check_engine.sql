@@ -85,7 +85,7 @@ begin
   into v_found
   from drip_core.lanes as l
   join drip_core.channel_accounts as a on a.organization_id = l.organization_id and a.id = l.channel_account_id
-  where l.held > 0 and l.held >= least(a.daily_limit, case when a.ramp_increment = 0 then a.ramp_start end)
+  where l.held > 0 and l.held >= least(a.daily_limit, a.provider_limit, case when a.ramp_increment = 0 then a.ramp_start end)
     and (v_allowed is null or l.organization_id = any (v_allowed));
   if v_count = 0 then
     return query select 'held_outcomes', 'ok', 'nothing is held', null::text;

@@ -1,7 +1,7 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_normalise_phone.sql, functions/internal/_is_unreachable.sql
 -- Judges due messages at the moment of the claim: the reason why one must not go out, with the instant until which it waits
--- where its window is closed; else its merge values.
+-- where its window is closed, its template is refused or its session is not open; else its merge values.
 -- Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
 drop function if exists drip_core._check_messages(bigint, bigint[]);
 create or replace function drip_core._check_messages(organization_id bigint, enrollment_ids bigint[])
@@ -27,9 +27,15 @@ begin
     case
       when m.reason is not null then m.reason
       when array_position(m.field_values, null) is not null then 'missing_field'
+      -- of white space alone: a parameter of a template is never empty
+      when m.is_templated and exists (select from unnest(m.field_values) as f (value) where f.value <> '' and f.value !~ '[^\s\u00a0\u2028\u2029]') then 'missing_field'
       when m.open_at > v_now then 'window_closed'
     end,
-    m.open_at,
+    case m.reason
+      when 'session_closed' then greatest(m.open_at, v_now + interval '1 hour')
+      when 'template_unavailable' then greatest(m.open_at, m.template_until)
+      else m.open_at
+    end,
     case when m.thread is null and m.extras is null then m.merge_values else m.merge_values || coalesce(m.thread, '{}') || coalesce(m.extras, '{}') end
   from (
     -- offset 0: what is computed once here is not computed again at each mention above
@@ -47,12 +53,23 @@ begin
         -- exits whose reaction failed, or raced with the enrollment: written down, or read from the deals
         when failed.reason is not null then failed.reason
         when deal_exit.reason is not null then deal_exit.reason
-        when s.template is not null and not exists (
-          select from drip_core.whatsapp_templates as t
-          where t.organization_id = v_org and t.name = s.template ->> 'name' and t.language = s.template ->> 'language' and t.status = 'approved'
-        ) then 'template_unavailable'
+        when s.template is not null and (template.status is distinct from 'approved' or template.unavailable_until > v_now) then 'template_unavailable'
+        -- a free text: only to who wrote to this number within a day
+        when s.channel = 'whatsapp_cloud' and s.template is null and not exists (
+          select from drip_core.inbound_messages as i
+          where i.organization_id = v_org and i.from_hash = address.hash and i.channel = 'whatsapp_cloud'
+            and i.received_at > v_now - interval '24 hours'
+            and not exists (
+              select from drip_core.channel_accounts as other
+              where other.organization_id = v_org and other.channel = 'whatsapp_cloud' and other.id <> a.id
+                and drip_core._normalise_phone(other.address) = drip_core._normalise_phone(i.to_address)
+            )
+        ) then case when s.skips_outside_session then 'session_missed' else 'session_closed' end::drip.reason
+        when s.channel = 'whatsapp_lite' and drip_core._is_unreachable(v_org, c.id, s.channel, address.hash) then 'not_on_whatsapp'
       end as reason,
       merged.field_values,
+      s.template is not null as is_templated,
+      template.unavailable_until as template_until,
       case when cardinality(w.weekdays) > 0 then drip_core._sendable_from(
         v_now, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone), w.weekdays, w.starts, w.ends, w.holidays) end as open_at,
       jsonb_object(array[
@@ -99,7 +116,7 @@ begin
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     join drip_core.organizations as o on o.id = v_org
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
     join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
     left join drip_core.deals as d on d.organization_id = v_org and d.id = e.deal_id
     cross join lateral (
@@ -107,6 +124,11 @@ begin
         case s.channel when 'email' then c.email else c.phone end as value,
         case s.channel when 'email' then c.email_hash else c.phone_hash end as hash
     ) as address
+    left join lateral (
+      select t.status, t.unavailable_until
+      from drip_core.whatsapp_templates as t
+      where s.template is not null and t.organization_id = v_org and t.name = s.template ->> 'name' and t.language = s.template ->> 'language'
+    ) as template on true
     left join lateral (
       -- as _consent_of, which is a call per message
       select l.state
@@ -136,7 +158,7 @@ begin
               select from drip_core.enrollments as fe
               where fe.organization_id = v_org and fe.id = f.enrollment_id and fe.sequence_id = e.sequence_id
             ))
-          when f.reason in ('unsubscribed', 'complained', 'bounced', 'invalid_address') then (f.channel = 'email') = (s.channel = 'email')
+          when f.reason in ('unsubscribed', 'opted_out', 'complained', 'bounced', 'invalid_address') then (f.channel = 'email') = (s.channel = 'email')
           when f.kind = 'deal' then (e.deal_id is null or e.deal_id = f.fact_id)
             and (f.subject ->> 'stage' = any (v.exit_deal_stages || v.goal_deal_stages) and (f.subject ->> 'is_stage_new')::boolean
               or v.exits_on_deal_created and (f.subject ->> 'is_new')::boolean)

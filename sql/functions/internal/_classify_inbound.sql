@@ -24,7 +24,9 @@ declare
     'darme de baja', 'dar de baja', 'annulla', 'cancella', 'disiscrivi', 'disiscrivimi', 'uitschrijven'
   ]
   -- on a phone these are known to mean it; in a mail they may answer a question
-  || case when _classify_inbound.channel <> 'email' then array['cancel', 'end', 'quit', 'cancelar', 'alto', 'parar', 'sair'] else '{}' end;
+  || case when _classify_inbound.channel <> 'email' then array[
+    'cancel', 'end', 'quit', 'cancelar', 'alto', 'parar', 'sair', 'stop promotions'
+  ] else '{}' end;
 begin
   if v_said = any (v_stops) or (v_said = '' and regexp_replace(v_subject, '^(re|aw|sv|antw)\s*:\s*', '') = any (v_stops))
     or v_subject ~ '^(unsubscribe|abmelden)([[:space:]:]|$)'
@@ -33,6 +35,10 @@ begin
     if v_submitted in ('', 'no') then
       return 'unsubscribe_request'::drip.inbound_class;
     end if;
+  end if;
+  -- a button of ours that was made for it
+  if _classify_inbound.channel <> 'email' and lower(v_head ->> 'x-button-payload') ~ '^(stop|unsubscribe)([^a-z]|$)' then
+    return 'unsubscribe_request'::drip.inbound_class;
   end if;
   if _classify_inbound.channel <> 'email' then
     return 'human'::drip.inbound_class;

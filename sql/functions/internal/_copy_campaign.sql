@@ -65,7 +65,9 @@ begin
     select c.id from drip_core.contacts as c where c.organization_id = v_org and c.id = any (_copy_campaign.contact_ids)
   );
   perform drip_core._copy_rows('drip_core.contacts', v_org, v_shadow, 'id', v_contacts);
-  foreach v_table in array array['drip_core.deals', 'drip_core.consent_ledger', 'drip_core.enrollments']::regclass[] loop
+  foreach v_table in array array[
+    'drip_core.deals', 'drip_core.consent_ledger', 'drip_core.address_checks', 'drip_core.enrollments', 'drip_core.inbound_messages'
+  ]::regclass[] loop
     perform drip_core._copy_rows(v_table, v_org, v_shadow, 'contact_id', v_contacts);
   end loop;
   v_enrollments := array(select e.id from drip_core.enrollments as e where e.organization_id = v_shadow);

@@ -52,7 +52,7 @@ begin
   where st.organization_id = v_org and st.sequence_id = v_sequence.id and st.version = v_version.version and st.step_no = 1;
   select o.* into v_organization from drip_core.organizations as o where o.id = v_org;
   select w.* into v_window
-  from drip_core._sending_windows(v_org) as w
+  from drip_core._sending_windows(v_org, v_step.channel) as w
   where w.sequence_id = v_sequence.id and w.version = v_version.version;
   v_template_missing := exists (
     select from drip_core.steps as st

@@ -59,6 +59,8 @@ begin
   set data = drip_core._erased_data(v.data, v_words)
   where v.organization_id = v_org and v.enrollment_id = any (v_enrollments) and v.data is not null;
 
+  delete from drip_core.address_checks as k where k.organization_id = v_org and k.contact_id = v_contact;
+
   -- what the person wrote, from an address or about a message; what providers and links know
   perform drip_core._blank_inbound(v_org, array(
     select i.id from drip_core.inbound_messages as i where i.organization_id = v_org and i.contact_id = v_contact

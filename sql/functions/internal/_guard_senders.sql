@@ -1,7 +1,7 @@
 -- owner: drip_engine
 -- Pauses senders whose bounces or complaints, over the days that their organization says, are more than it allows: of those
 -- alone of which something came in since the last look. Counted are messages: bounces for good, for policy, content or the
--- sender (soft ones are not), those that the provider refused at once because the address does not exist, and complaints.
+-- sender (soft ones are not, nor what a cap, a template or a closed session stopped), those that the provider refused at once because the address does not exist, and complaints.
 -- Nothing is paused before a sample has been sent, or for a single message; what happened before a sender was resumed is past.
 -- Locks: the lanes with skip locked, then the rows it looks at. Errors: none. A repeat changes nothing.
 create or replace function drip_core._guard_senders(allowed bigint[])
@@ -80,7 +80,7 @@ begin
     from drip_core.provider_events as p
     where p.organization_id = v_lane.organization_id and p.channel_account_id = v_lane.channel_account_id
       and p.type in ('bounced', 'complained', 'failed') and p.occurred_at >= v_hour and p.state = 'applied'
-      and p.reason is distinct from 'soft_bounced';
+      and (p.reason is null or p.reason not in ('soft_bounced', 'throttled', 'session_closed', 'template_unavailable', 'opted_out'));
     continue when v_sent + v_refused < v_rule.guard_min_sent;
 
     v_reason := case

@@ -1,4 +1,4 @@
--- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql, functions/internal/_with_footer.sql, functions/internal/_collect_links.sql, functions/internal/_compile_tracked.sql, functions/internal/_unescape_html.sql
+-- requires: functions/internal/_compile_template.sql, functions/internal/_parse_delay.sql, functions/internal/_parse_window.sql, functions/internal/_with_footer.sql, functions/internal/_collect_links.sql, functions/internal/_compile_tracked.sql, functions/internal/_unescape_html.sql, functions/internal/_template_parts.sql
 -- Stores a checked definition as a new immutable version: compiled steps, numbered links and senders.
 -- Locks: none of its own; the caller holds the sequence. Errors: none for a definition that passed
 -- _check_definition. Not to be repeated: the version number must be free.
@@ -158,7 +158,7 @@ begin
 
     insert into drip_core.steps (
       organization_id, sequence_id, version, step_no, key, channel, channel_no, delay_elapsed, delay_days, delay_business_days, delay_at,
-      thread_root_id, subject_format, text_format, html_format, html_tracked_format, template, field_paths, field_defaults
+      thread_root_id, subject_format, text_format, html_format, html_tracked_format, template, skips_outside_session, field_paths, field_defaults
     )
     values (
       v_org, v_sequence, v_version, v_step.step_no, v_step.step ->> 'key', v_step.channel, array_position(v_channels, v_step.channel),
@@ -168,14 +168,28 @@ begin
       drip_core._compile_template(v_text, v_fields.paths, v_fields.defaults, 0),
       drip_core._compile_template(v_html, v_fields.paths, v_fields.defaults, 1),
       case when v_step.channel = 'email' then drip_core._compile_tracked(v_html, v_links, v_fields.paths, v_fields.defaults) end,
-      case when v_step.channel = 'whatsapp_cloud' then jsonb_build_object(
+      case when v_step.channel = 'whatsapp_cloud' and v_step.step ? 'template' then jsonb_build_object(
         'name', v_step.step ->> 'template',
         'language', coalesce(v_step.step ->> 'language', 'en'),
         'parameters', (
           select coalesce(jsonb_object_agg(e.key, drip_core._compile_template(e.value, v_fields.paths, v_fields.defaults, 2)), '{}')
           from jsonb_each_text(coalesce(v_step.step -> 'parameters', '{}')) as e
+        ),
+        -- what each value becomes: the template may change, the version does not
+        'components', (
+          select coalesce(jsonb_agg(c.component || jsonb_build_object('parameters', c.parameters) order by c.first_no), '[]')
+          from (
+            select p.component, min(p.ordinal) as first_no, jsonb_agg(p.parameter || jsonb_build_object('key', p.key) order by p.ordinal) as parameters
+            from drip_core.whatsapp_templates as t
+            cross join lateral drip_core._template_parts(t.components, t.parameter_format)
+              with ordinality as p (component_no, key, is_required, component, parameter, problem, ordinal)
+            where t.organization_id = v_org and t.name = v_step.step ->> 'template' and t.language = coalesce(v_step.step ->> 'language', 'en')
+              and p.component is not null and v_step.step -> 'parameters' ? p.key
+            group by p.component_no, p.component
+          ) as c
         )
       ) end,
+      coalesce(v_step.step ->> 'outside_session' = 'skip', false),
       v_fields.paths, v_fields.defaults
     )
     returning id into v_id;

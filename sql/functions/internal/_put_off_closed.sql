@@ -31,25 +31,25 @@ begin
   ),
 
   zoned as materialized (
-    select d.id, s.sequence_id, s.version, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone) as timezone, w.weekdays, w.starts, w.ends, w.holidays
+    select d.id, s.sequence_id, s.version, s.channel, coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone) as timezone, w.weekdays, w.starts, w.ends, w.holidays
     from due as d
     join drip_core.steps as s on s.organization_id = v_org and s.id = d.step_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = d.contact_id
     join drip_core.organizations as o on o.id = v_org
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
   ),
 
   openings as (
-    -- one calculation for all messages of a version in a time zone
-    select z.sequence_id, z.version, z.timezone,
+    -- one calculation for all messages of a version and channel in a time zone
+    select z.sequence_id, z.version, z.channel, z.timezone,
       drip_core._sendable_from(v_now, z.timezone, z.weekdays, z.starts, z.ends, z.holidays) as open_at
-    from (select distinct on (x.sequence_id, x.version, x.timezone) x.* from zoned as x) as z
+    from (select distinct on (x.sequence_id, x.version, x.channel, x.timezone) x.* from zoned as x) as z
   )
 
   update drip_core.enrollments as e
   set next_step_at = p.open_at, wait_reason = 'window_closed'
   from zoned as z
-  join openings as p on p.sequence_id = z.sequence_id and p.version = z.version and p.timezone = z.timezone
+  join openings as p on p.sequence_id = z.sequence_id and p.version = z.version and p.channel = z.channel and p.timezone = z.timezone
   where e.organization_id = v_org and e.id = z.id and p.open_at > v_now;
 end;
 $$;

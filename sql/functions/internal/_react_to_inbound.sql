@@ -2,7 +2,7 @@
 -- requires: functions/internal/_blank_inbound.sql, functions/internal/_is_erased_address.sql, functions/internal/_classify_inbound.sql, functions/internal/_find_answered.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_change_status.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_withdraw_consent.sql, functions/internal/_return_date.sql, functions/internal/_read_token.sql, functions/internal/_sendable_from.sql, functions/internal/_sending_windows.sql, functions/internal/_known_timezone.sql
 -- What a campaign makes of an inbound message that has landed: whose and which message it answers; a person's answer has its
 -- event and does what on_reply says, an absence note makes the enrollment wait, a stop word or a mail to the unsubscribe
--- address unsubscribes. A reply acts on the enrollment that it answers, or on the one of the same contact that is open in
+-- address unsubscribes; on WhatsApp it opens the session that free texts wait for. A reply acts on the enrollment that it answers, or on the one of the same contact that is open in
 -- the same sequence now. What machines of other kinds write is kept and does nothing.
 -- Locks: the message, contacts, their open enrollments, lanes (of a held message), suppressions. Waits half a second at most.
 -- Errors: whatever goes wrong; the caller keeps the message all the same. A repeat changes nothing.
@@ -82,7 +82,7 @@ begin
     'enrollment_id', v_row.id, 'step_id', v_found.step_id));
 
   -- the enrollment that the answer concerns: the one answered, or where that has ended the one open in its sequence
-  select e.id, e.status, e.claim_token, e.next_step_at, e.sequence_id, e.channel_account_id, v.on_reply, s.version as step_version
+  select e.id, e.status, e.claim_token, e.next_step_at, e.sequence_id, e.channel_account_id, v.on_reply, s.version as step_version, s.channel as step_channel
   into v_target
   from drip_core.enrollments as e
   join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
@@ -144,7 +144,7 @@ begin
         coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone), w.weekdays, w.starts, w.ends, w.holidays) as wait_until
       from drip_core.contacts as c
       join drip_core.organizations as o on o.id = v_org
-      join drip_core._sending_windows(v_org) as w on w.sequence_id = v_target.sequence_id and w.version = v_target.step_version
+      join drip_core._sending_windows(v_org, v_target.step_channel) as w on w.sequence_id = v_target.sequence_id and w.version = v_target.step_version
       cross join lateral (
         select drip_core._return_date(
           concat_ws(e'\n', v_in.subject, v_in.text_body),
@@ -154,6 +154,21 @@ begin
       where c.organization_id = v_org and c.id = v_row.contact_id
     ) as u
     where e.organization_id = v_org and e.id = v_target.id and e.next_step_at < u.wait_until;
+  end if;
+
+  if v_in.channel = 'whatsapp_cloud' then
+    -- the session is open: free texts that waited for it go out
+    with woken as (
+      update drip_core.enrollments as e
+      set next_step_at = v_now
+      where e.organization_id = v_org and e.contact_id = v_found.contact_id and e.status in ('active', 'paused')
+        and e.wait_reason = 'session_closed' and e.claim_token is null and e.next_step_at > v_now
+      returning e.channel_account_id, e.sequence_id
+    )
+
+    insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
+    select distinct v_org, w.channel_account_id, w.sequence_id, v_now
+    from woken as w;
   end if;
 
   update drip_core.inbound_messages as i

@@ -1,10 +1,11 @@
 -- owner: drip_engine
--- requires: functions/internal/_read_token.sql, functions/internal/_blind_id.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_withdraw_consent.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_hash_address.sql, functions/internal/_is_machine_agent.sql, functions/internal/_soft_bounces_last.sql, functions/internal/_is_erased_address.sql
+-- requires: functions/internal/_read_token.sql, functions/internal/_blind_id.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_withdraw_consent.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_hash_address.sql, functions/internal/_is_machine_agent.sql, functions/internal/_soft_bounces_last.sql, functions/internal/_is_erased_address.sql, functions/internal/_note_aliases.sql
 -- What a campaign makes of a provider's report that has landed: finds its message (by our token, else by the provider's id),
 -- writes the event, and does what follows. An early one (its message is in flight, or not known yet) is parked for
 -- drip.tick, three days at most; one that names no message stays visible. A held message is settled: it was sent.
 --   bounced, failed   for good: the address it was sent to is suppressed, who has it now ends; soft: counted, for good when
 --                     it lasts; for policy, content or the sender: nothing happens to the contact, it counts against the sender
+--                     a stop that the provider knows of (opted_out): suppressed, what is open ends
 --   complained        suppressed like an unsubscribe; unsubscribed: the same as the link
 -- Locks: the report, contacts, their open enrollments, lanes (of a held message), suppressions. Waits half a second at most.
 -- Errors: whatever goes wrong; the caller keeps the report all the same. A repeat changes nothing.
@@ -106,6 +107,10 @@ begin
     perform drip_core._lock_person(
       v_org, v_row.channel, array[v_row.contact_id], case when v_pe.type in ('bounced', 'failed', 'complained', 'unsubscribed') then v_hashes end, v_row.id);
   end if;
+  if v_row.channel = 'whatsapp_cloud' and v_row.address is not null then
+    perform drip_core._note_aliases(
+      v_org, v_row.channel, v_hashes[1], array[v_pe.detail ->> 'recipient', v_pe.detail ->> 'recipient_user_id']);
+  end if;
   if drip_core._settle_by_fact(v_org, v_row.id, v_row.step_id) then
     v_row.status := 'sent';
   end if;
@@ -147,7 +152,8 @@ begin
     step_id = v_row.step_id,
     contact_id = v_row.contact_id,
     channel_account_id = v_row.channel_account_id,
-    needs_guard = v_state = 'applied' and (v_pe.type = 'complained' or (v_pe.type in ('bounced', 'failed') and v_pe.reason <> 'soft_bounced')),
+    needs_guard = v_state = 'applied' and (v_pe.type = 'complained' or (v_pe.type in ('bounced', 'failed') and v_pe.reason not in (
+      'soft_bounced', 'throttled', 'session_closed', 'template_unavailable', 'opted_out'))),
     next_try_at = null,
     -- of an erased person nothing is written down again
     provider_message_id = case
@@ -176,6 +182,10 @@ begin
         select case v_row.channel when 'email' then c.email_hash else c.phone_hash end
         from drip_core.contacts as c where c.organization_id = v_org and c.id = v_row.contact_id
       ), 'complained', null, 'provider',
+      jsonb_build_object('provider_event_id', v_pe.id, 'enrollment_id', v_row.id, 'step_id', v_row.step_id), v_cause, v_row.id, v_row.step_id);
+  elsif v_state = 'applied' and v_type = 'bounced' and v_pe.reason = 'opted_out' then
+    perform drip_core._withdraw_consent(
+      v_org, v_row.channel, array[v_row.contact_id], v_hashes, 'opted_out', null, 'provider',
       jsonb_build_object('provider_event_id', v_pe.id, 'enrollment_id', v_row.id, 'step_id', v_row.step_id), v_cause, v_row.id, v_row.step_id);
   elsif v_pe.type = 'unsubscribed' then
     perform drip_core._unsubscribe_message(

@@ -33,7 +33,7 @@ begin
     join drip_core.steps as s on s.organization_id = v_org and s.id = n.step_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = n.contact_id
     join drip_core.organizations as o on o.id = v_org
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
   ) as i
   where e.organization_id = v_org and e.id = i.id;
   -- sooner than the lanes look again
@@ -59,10 +59,10 @@ begin
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.organizations as o on o.id = v_org
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
     join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
     left join drip_core.steps as n
       on r.effect = 'skips_step' and n.organization_id = v_org and n.id = drip_core._step_after_skip(v_org, s.id, c.id)
+    join drip_core._sending_windows(v_org, coalesce(n.channel, s.channel)) as w on w.sequence_id = s.sequence_id and w.version = s.version
     order by e.id
   loop
     if v_row.next_id is not null then

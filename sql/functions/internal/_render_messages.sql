@@ -1,4 +1,4 @@
--- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql
+-- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql, functions/internal/_render_template.sql
 -- Renders messages from their steps and merge values, set by set: the one place where a message gets its final form, used
 -- by the claim and by every later look at a message. The arrays belong together element by element; `ordinal` counts them.
 -- Merge values: to, to_name, from, from_name, base (public_base_url), key (id of the link key, whose pads are given),
@@ -32,14 +32,7 @@ begin atomic
     btrim(drip_core._one_line(coalesce(t.thread_subject, format(t.subject_format, variadic t.arguments)))) as subject,
     format(t.text_format, variadic t.arguments) as text_body,
     format(case when t.is_tracked then coalesce(t.html_tracked_format, t.html_format) else t.html_format end, variadic t.arguments) as html_body,
-    case
-      when t.template is not null
-        then
-          t.template || jsonb_build_object('parameters', (
-            select coalesce(jsonb_object_agg(p.key, format(p.value, variadic t.arguments)), '{}')
-            from jsonb_each_text(t.template -> 'parameters') as p
-          ))
-    end as template,
+    case when t.template is not null then drip_core._render_template(t.template, t.arguments) end as template,
     case
       when t.channel <> 'email' then '{}'::jsonb
       when t.thread_ids is null then t.headers

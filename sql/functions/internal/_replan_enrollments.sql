@@ -51,7 +51,7 @@ begin
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.organizations as o on o.id = v_org
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
     cross join lateral (select coalesce(w.timezone, drip_core._known_timezone(c.timezone), o.timezone) as timezone) as z
     where e.organization_id = v_org and e.id = any (v_ids)
   ),

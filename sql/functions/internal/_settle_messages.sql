@@ -1,9 +1,11 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql, functions/internal/_is_unreachable.sql
 -- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
 -- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
 -- and step; both settle message, event and capacity all the same.
--- Locks: the enrollments in id order, then their lanes in id order. Errors: none. A repeat answers stale.
+-- What the recipient does not want, or what does not reach it for good, is suppressed: what else would write to it ends at its
+-- claim. A template that the provider refuses is left alone for an hour.
+-- Locks: the enrollments in id order, then their lanes in id order, then suppressions and templates. Errors: none. A repeat answers stale.
 create or replace function drip_core._settle_messages(organization_id bigint, results drip_core.provider_result[])
 returns drip_core.disposition[]
 language plpgsql
@@ -84,6 +86,8 @@ begin
       case when o.is_open and d.verdict = 'sent' then e.sender_ids[n.channel_no] else e.channel_account_id end as new_channel_account_id,
       case
         when not o.is_open or d.verdict in ('given_up', 'held') then null
+        when d.verdict = 'waits' then greatest(
+          v_now + interval '15 minutes', case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         when d.verdict in ('sent', 'retry') then case
           -- what most steps are: nothing to look up
           when cardinality(w.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
@@ -99,10 +103,12 @@ begin
       coalesce(p.planned_from, e.planned_from) as new_planned_from,
       case d.verdict when 'sent' then true when 'retry' then false else e.is_after_delay end as new_is_after_delay,
       case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end::smallint as new_attempt,
+      case when d.verdict = 'waits' then r.reason end as wait_reason,
       case
         when d.verdict = 'sent' then case when o.is_open and n.id is null then 'completed' else 'advanced' end
         when d.verdict = 'given_up' then case when mr.ends_as = 'bounced' then 'bounced' else 'failed' end
         when d.verdict = 'retry' then 'retry_scheduled'
+        when d.verdict = 'waits' then 'deferred'
         else d.verdict
       end as disposition
     from unnest(v_firsts) as r
@@ -111,7 +117,6 @@ begin
     join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = e.channel_account_id
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
     left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
     left join drip_core.steps as n
@@ -121,15 +126,22 @@ begin
     cross join lateral (
       select case
         when r.outcome = 'sent' then 'sent'
+        -- what the channel cannot reach is judged by the next claim: the step is skipped, or the enrollment ends
+        when r.outcome = 'rejected' and r.reason = 'not_on_whatsapp' and o.is_open and drip_core._is_unreachable(
+          v_org, e.contact_id, s.channel, drip_core._hash_address(s.channel, coalesce(e.merge_values, h.merge_values) ->> 'to')) then 'deferred'
         when r.outcome = 'rejected' then 'given_up'
         when r.outcome = 'unknown' and a.on_unknown = 'hold' then 'held'
         when r.outcome in ('throttled', 'sender_error') then 'deferred'
         when not o.is_open then 'deferred'
+        -- no fault of this message: it waits with its attempts as they are
+        when r.outcome = 'retry' and r.reason in ('template_unavailable', 'session_closed') then 'waits'
         when e.attempt < cardinality(v.retry_backoff) then 'retry'
         else 'given_up'
       end as verdict
       offset 0
     ) as d
+    join drip_core._sending_windows(v_org, case when d.verdict = 'sent' then coalesce(n.channel, s.channel) else s.channel end) as w
+      on w.sequence_id = s.sequence_id and w.version = s.version
     -- the next step after its delay, or this one again
     cross join lateral (
       select
@@ -178,7 +190,7 @@ begin
     select
       v_org, w.occurred_at, v_now,
       case when w.outcome = 'sent' then 'sent' when w.disposition = 'held' then 'held' else 'attempt_failed' end::drip.event_type,
-      case when w.disposition = 'held' then 'outcome_unknown' else w.message_reason end,
+      case when w.disposition = 'held' then 'outcome_unknown' else coalesce(w.message_reason, w.wait_reason) end,
       w.enrollment_id, w.contact_id, w.sequence_id, w.version, w.step_id, w.channel, w.channel_account_id,
       case when w.outcome <> 'sent' then jsonb_strip_nulls(jsonb_build_object(
         'outcome', w.outcome, 'attempt', w.attempts, 'error_code', w.error_code, 'error_message', w.error_message)) end
@@ -201,6 +213,7 @@ begin
       planned_from = w.new_planned_from,
       is_after_delay = w.new_is_after_delay,
       attempt = w.new_attempt,
+      wait_reason = w.wait_reason,
       claim_token = case when w.disposition = 'held' then e.claim_token end,
       lease_expires_at = null,
       handed_over_at = null,
@@ -258,7 +271,7 @@ begin
         w.new_attempt, w.disposition
       )::drip_core.settlement
       from settled as w
-      where w.disposition in ('held', 'bounced') or w.was_held
+      where w.disposition in ('held', 'bounced') or w.was_held or w.message_reason in ('opted_out', 'unsubscribed', 'complained')
       order by w.enrollment_id
     )
   into v_answers, v_lanes, v_rows;
@@ -291,6 +304,9 @@ begin
     status = case when x.sender_error is not null then 'blocked' else l.status end,
     reason = case when x.sender_error is not null then 'sender_blocked' else l.reason end,
     detail = coalesce(x.sender_error, l.detail),
+    resumes_on_connect = case
+      when x.sender_error is not null and l.status <> 'blocked' then x.sender_error like 'not\_connected%' else l.resumes_on_connect
+    end,
     status_changed_at = case when x.sender_error is not null and l.status <> 'blocked' then v_now else l.status_changed_at end,
     next_slot_at = greatest(l.next_slot_at, x.throttled_until, x.gap_until),
     slot_reason = case
@@ -335,10 +351,39 @@ begin
         w.channel, drip_core._hash_address(w.channel, w.merge_values ->> 'to') as address_hash, w.message_reason,
         w.enrollment_id, w.step_id, w.error_code, w.error_message
       from unnest(v_rows) as w
-      where w.disposition = 'bounced' and w.merge_values ->> 'to' is not null
+      where (w.disposition = 'bounced' or w.message_reason in ('opted_out', 'unsubscribed', 'complained')) and w.merge_values ->> 'to' is not null
     ) as b
     order by b.channel, b.address_hash, b.enrollment_id
     on conflict do nothing;
+  end if;
+
+  -- a template that the provider refuses, whatever the message: none of its messages is tried for an hour
+  if exists (
+    select from unnest(v_firsts) as r where r.outcome = 'retry' and r.reason = 'template_unavailable' and r.retry_at is null
+  ) then
+    with refused as (
+      select s.template ->> 'name' as name, s.template ->> 'language' as language, min(concat_ws(' ', r.error_code, r.error_message)) as said
+      from unnest(v_firsts) as r
+      join unnest(v_answers) as w on w.ordinal = r.ordinal
+      join drip_core.enrollments as e on e.organization_id = v_org and e.id = r.enrollment_id
+      join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
+      where r.outcome = 'retry' and r.reason = 'template_unavailable' and r.retry_at is null
+      group by 1, 2
+    ),
+
+    locked as (
+      select t.id, f.said
+      from drip_core.whatsapp_templates as t
+      join refused as f on f.name = t.name and f.language = t.language
+      where t.organization_id = v_org
+      order by t.id
+      for no key update of t
+    )
+
+    update drip_core.whatsapp_templates as t
+    set unavailable_until = v_now + interval '1 hour', unavailable_detail = left(k.said, 500)
+    from locked as k
+    where t.organization_id = v_org and t.id = k.id;
   end if;
 
   delete from drip_core.detached_claims as c

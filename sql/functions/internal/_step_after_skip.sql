@@ -1,3 +1,4 @@
+-- requires: functions/internal/_is_unreachable.sql
 -- The step that follows where a step cannot be delivered to a contact: the next one, while one of those to come can still be
 -- delivered; null: none can, the enrollment ends.
 -- Locks: none. Errors: none. Harmless to repeat.
@@ -16,6 +17,7 @@ begin atomic
       inner join drip_core.contacts as c on f.organization_id = c.organization_id and c.id = _step_after_skip.contact_id
       where f.organization_id = s.organization_id and f.sequence_id = s.sequence_id and f.version = s.version and f.step_no > s.step_no
         and case f.channel when 'email' then c.email else c.phone end is not null
+        and (f.channel <> 'whatsapp_lite' or not drip_core._is_unreachable(f.organization_id, c.id, f.channel, c.phone_hash))
     );
 end;
 

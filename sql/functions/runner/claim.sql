@@ -156,7 +156,7 @@ begin
         for v_lane in
           select
             l.channel_account_id as id, l.status, l.next_slot_at, l.counter_day, l.used, l.leased, l.held, l.first_claim_day,
-            a.daily_limit, a.ramp_start, a.ramp_increment, a.min_gap, a.max_gap,
+            least(a.daily_limit, a.provider_limit) as daily_limit, a.ramp_start, a.ramp_increment, a.min_gap, a.max_gap,
             coalesce(a.timezone, o.timezone) as timezone
           from drip_core.lanes as l
           join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
@@ -454,7 +454,7 @@ begin
         select
           x.id, x.counter_day, x.used, x.released, x.held, x.has_gap, x.next_slot_at,
           (select count(*) from unnest(v_ok_lanes) as k (id) where k.id = x.id)::int as claimed,
-          drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, n.first_claim_day, x.counter_day) as effective_limit,
+          drip_core._effective_limit(least(a.daily_limit, a.provider_limit), a.ramp_start, a.ramp_increment, n.first_claim_day, x.counter_day) as effective_limit,
           (x.counter_day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at,
           -- the queues of a lane that may have more are not written yet
           case when x.id = any (v_k_lane) then v_now else (

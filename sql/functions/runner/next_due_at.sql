@@ -25,7 +25,7 @@ begin
     ),
     l.next_slot_at,
     -- no capacity before the next local day, or before a lease in flight expires unused
-    case when c.used >= drip_core._effective_limit(a.daily_limit, a.ramp_start, a.ramp_increment, l.first_claim_day, c.day)
+    case when c.used >= drip_core._effective_limit(least(a.daily_limit, a.provider_limit), a.ramp_start, a.ramp_increment, l.first_claim_day, c.day)
       then least((c.day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone), w.lease_at) end
   ))
   into v_due
@@ -79,7 +79,7 @@ begin
   where l.status = 'active'
     and (v_allowed is null or l.organization_id = any (v_allowed))
     -- held messages may fill a limit for good
-    and coalesce(l.held < least(a.daily_limit, case when a.ramp_increment = 0 then a.ramp_start end), true)
+    and coalesce(l.held < least(a.daily_limit, a.provider_limit, case when a.ramp_increment = 0 then a.ramp_start end), true)
     and (w.free_at is not null or w.open_lease_at is not null);
   return v_due;
 end;

@@ -15,7 +15,8 @@ declare
 begin
   perform drip_core._require_lane(resume_lane.organization_id, resume_lane.channel_account_id);
   update drip_core.lanes as l
-  set status = 'active', reason = null, detail = null, status_changed_at = v_now, ready_at = '-infinity', guarded_from = v_now
+  set status = 'active', reason = null, detail = null, status_changed_at = v_now, ready_at = '-infinity', guarded_from = v_now,
+    resumes_on_connect = false
   where l.organization_id = resume_lane.organization_id and l.channel_account_id = resume_lane.channel_account_id
     and l.status <> 'active';
 end;

@@ -1,5 +1,5 @@
 begin;
-select plan(84);
+select plan(87);
 select drip_test.organization('A');
 select drip_test.mailbox(drip_test.org(), 'sales-mailbox');
 select drip_test.phone_line(drip_test.org(), 'cloud', 'whatsapp_cloud');
@@ -64,6 +64,9 @@ insert into bad (change, step, path, code, says) values
 (null, '{"key": "A B"}', 'steps[0].key', 'invalid', 'lower-case'),
 (null, '{"channel": "fax"}', 'steps[0].channel', 'invalid', 'email, whatsapp_cloud'),
 (null, '{"channel": "whatsapp_lite", "subject": null}', 'steps[0].channel', 'no_sender', 'no sender for the channel "whatsapp_lite"'),
+(null, '{"channel": "whatsapp_lite", "subject": null, "text": "Hi from {{ sender.display_name }}"}', 'steps[0].text', 'identical_text', 'the same text'),
+(null, '{"channel": "whatsapp_lite", "subject": null, "allow_identical_text": 1}', 'steps[0].allow_identical_text', 'invalid', 'true or false'),
+(null, '{"allow_identical_text": true}', 'steps[0].allow_identical_text', 'unknown_key', 'not a known key'),
 (null, '{"delay": "a while"}', 'steps[0].delay', 'invalid', 'is not a delay'),
 (null, '{"delay": "-1 day"}', 'steps[0].delay', 'invalid', 'is not a delay'),
 (null, '{"delay": "9000 days"}', 'steps[0].delay', 'invalid', 'longer than ten years'),

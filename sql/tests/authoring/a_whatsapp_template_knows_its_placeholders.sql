@@ -10,11 +10,11 @@ as $$
 $$;
 select drip_test.keep('t', drip.apply_whatsapp_template(drip_test.org(), '{"name": "order_update", "category": "UTILITY", "status": "APPROVED",
   "components": [{"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Hi {{1}}, {{ 2 }} is ready, {{1}}."}]}'));
-select is(pg_temp.template(), 'order_update en utility approved positional {1,2}', 'M7: each placeholder once, in order');
+select is(pg_temp.template(), 'order_update en utility approved positional {header.image,1,2}', 'M7: each placeholder once, in order');
 select is(
   drip.apply_whatsapp_template(drip_test.org(), '{"name": "order_update", "status": "paused"}'), drip_test.kept('t'), 'found by name and language'
 );
-select is(pg_temp.template(), 'order_update en utility paused positional {1,2}', 'an absent key keeps its value');
+select is(pg_temp.template(), 'order_update en utility paused positional {header.image,1,2}', 'an absent key keeps its value');
 select drip.apply_whatsapp_template(drip_test.org(), '{"name": "order_update", "parameter_format": "named", "category": null,
   "components": [{"type": "BODY", "text": "Hi {{first_name}}"}]}');
 select is(pg_temp.template(), 'order_update en paused named {first_name}', 'new components have new placeholders, null clears');

@@ -101,7 +101,7 @@ select is(
 select is(
   (
     select w.weekdays || '{}'
-    from drip_core._sending_windows(drip_test.org()) as w
+    from drip_core._sending_windows(drip_test.org(), 'email') as w
     inner join drip_core.sequences as s on s.organization_id = drip_test.org() and w.sequence_id = s.id
     where s.key = 'delays'
   ), '{128}'::int[], 'a sequence without a window has that of the organization'
@@ -109,7 +109,7 @@ select is(
 select drip.update_organization(drip_test.org(), '{"default_window": null, "contact_cap": null}');
 select is(
   (
-    select concat_ws(' ', w.weekdays, w.starts, w.ends, w.holidays) from drip_core._sending_windows(drip_test.org()) as w
+    select concat_ws(' ', w.weekdays, w.starts, w.ends, w.holidays) from drip_core._sending_windows(drip_test.org(), 'email') as w
     inner join drip_core.sequences as s on s.organization_id = drip_test.org() and w.sequence_id = s.id
     where s.key = 'delays'
   ),

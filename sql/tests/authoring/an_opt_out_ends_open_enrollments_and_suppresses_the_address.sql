@@ -5,7 +5,8 @@ select drip_test.mailbox(drip_test.org(), 'box');
 select drip_test.phone_line(drip_test.org(), 'phone');
 select drip_test.email_sequence(drip_test.org(), 'mails', 2);
 select drip_test.email_sequence(drip_test.org(), 'more-mails', 2);
-select count(*) from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"}]}');
+select count(*)
+from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi"}]}');
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930123456"}'));
 select drip_test.keep('bob', drip_test.contact(drip_test.org(), 'bob'));
 select drip_test.keep('e1', enrollment_id) from drip.enroll(drip_test.org(), 'mails', drip_test.kept('ann'));

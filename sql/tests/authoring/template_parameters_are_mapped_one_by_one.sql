@@ -23,7 +23,9 @@ select is(
     select template from claimed
     where to_address = '+4930123456'
   ),
-  '{"name": "order_update", "language": "en", "parameters": {"1": "Ann", "2": "Big Deal", "3": "literal 100%"}}',
+  '{"name": "order_update", "language": "en", "parameters": {"1": "Ann", "2": "Big Deal", "3": "literal 100%"},
+    "components": [{"type": "body", "parameters": [{"type": "text", "text": "Ann"}, {"type": "text", "text": "Big Deal"},
+      {"type": "text", "text": "literal 100%"}]}]}',
   'M7: every placeholder has its own value, never the full name'
 );
 select is(

@@ -84,6 +84,16 @@ select drip_core._note_failure(
   drip_test.org(), 'tag', drip_test.kept('zoe'), drip_test.kept('zoe'), null, null, null,
   '{"tags": ["vip-quarkschmidt"]}', clock_timestamp(), 'XX000', 'failed for zoe'
 );
+insert into drip_core.address_checks (organization_id, contact_id, channel, address_hash, is_reachable, provider_address, channel_account_id)
+select
+  drip_test.org(),
+  drip_test.kept('zoe'),
+  'whatsapp_lite',
+  '\x00',
+  true,
+  '49301237788@c.us',
+  min(a.channel_account_id)
+from drip.list_channel_accounts(drip_test.org()) as a;
 -- a month whose facts are being copied
 select drip_core._make_reduced_partition('events_2020_01_facts', '2020-01-01Z', '2020-02-01Z');
 insert into drip_core.reduced_events
@@ -100,7 +110,7 @@ select is(
     from regexp_split_to_table(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), ', ') as t (hit)
     cross join lateral (select split_part(t.hit, ' ', 1) as table_name) as k
   ),
-  'consent_ledger contact_tags contacts deals enrollments events held_messages inbound_messages lanes late_results messages provider_events '
+  'address_checks consent_ledger contact_tags contacts deals enrollments events held_messages inbound_messages lanes late_results messages provider_events '
   || 'reaction_failures reduced_events suppressions tracking_hits',
   'X7: the person is known in all these places'
 );

@@ -7,7 +7,8 @@ select drip_test.phone_line(drip_test.org(), 'phone');
 select drip_test.email_sequence(drip_test.org(), 'one', 3);
 select drip_test.email_sequence(drip_test.org(), 'two', 3);
 select drip_test.email_sequence(drip_test.org(), 'short', 1);
-select count(*) from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"}]}');
+select count(*)
+from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi"}]}');
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930123456"}'));
 select drip_test.keep('twin', drip_test.contact(drip_test.org(), 'twin', '{"email": "ANN@example.net"}'));
 select drip_test.keep('bob', drip_test.contact(drip_test.org(), 'bob'));

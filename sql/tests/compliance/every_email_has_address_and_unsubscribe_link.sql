@@ -8,6 +8,7 @@ select drip_test.mailbox(drip_test.org(), 'box');
 select drip_test.phone_line(drip_test.org(), 'phone');
 select drip_test.email_sequence(drip_test.org(), 'plain', 1, '{"steps": [{"key": "a", "channel": "email", "subject": "x", "text": "Hi",
   "html": "<html><body>&lt;/body&gt; <p>Hi</p></BODY>\n</html>"}]}');
+select drip_test.at_all_times(drip_test.org());
 select drip_test.email_sequence(drip_test.org(), 'own', 1, '{"steps": [{"key": "a", "channel": "email", "subject": "x {{ unsubscribe_url }}",
   "text": "Hi {{unsubscribe_url}}", "html": "<a href=\"{{ unsubscribe_url | default: ''x'' }}\">no more</a>{{ organization.imprint }}"}]}');
 select
@@ -15,7 +16,9 @@ select
     drip_test.org(), 'half', 1, '{"steps": [{"key": "a", "channel": "email", "subject": "x", "text": "{{ unsubscribe_url }}", "html": "<p>Hi</p>"}]}'
   );
 select count(*)
-from drip.apply_sequence(drip_test.org(), '{"key": "chats", "steps": [{"key": "a", "channel": "whatsapp_lite", "text": "Hi {{ unsubscribe_url }}"}]}');
+from drip.apply_sequence(
+    drip_test.org(), '{"key": "chats", "steps": [{"key": "a", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi {{ unsubscribe_url }}"}]}'
+  );
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930123456"}'));
 select count(*) from unnest(array['plain', 'own', 'half', 'chats']) as k (key)
 cross join lateral drip.enroll(drip_test.org(), k.key, drip_test.kept('ann'));

@@ -9,8 +9,8 @@ select drip_test.email_sequence(drip_test.org(), 'mails', 3);
 select count(*)
 from drip.apply_sequence(
     drip_test.org(),
-    '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"},
-    {"key": "s2", "channel": "whatsapp_lite", "delay": "1 day", "text": "Hi"}]}'
+    '{"key": "chats", "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi"},
+    {"key": "s2", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "1 day", "text": "Hi"}]}'
   );
 select drip_test.at('2026-11-24 09:00:00+00');
 select set_config('drip_test.ids', drip_test.contacts(drip_test.org(), 6, 'c')::text, true);

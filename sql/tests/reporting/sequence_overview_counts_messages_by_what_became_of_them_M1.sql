@@ -7,7 +7,7 @@ select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'sales');
 select drip_test.phone_line(drip_test.org(), 'line', 'whatsapp_lite', '{"min_gap": null, "max_gap": null}');
 select drip_test.email_sequence(drip_test.org(), 'welcome', 1, '{"retry": {"backoff": []}, "steps": [
-  {"key": "chat", "channel": "whatsapp_lite", "text": "Hi"},
+  {"key": "chat", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi"},
   {"key": "mail", "channel": "email", "delay": "1 day", "subject": "Hi", "text": "Hi"}]}');
 select drip_test.email_sequence(drip_test.org(), 'empty', 1);
 -- six have a phone, two do not: their first step is skipped

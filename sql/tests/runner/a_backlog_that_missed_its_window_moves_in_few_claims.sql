@@ -7,7 +7,7 @@ select drip_test.organization();
 select drip_test.just(drip_test.org());
 select drip_test.phone_line(drip_test.org(), 'line', settings => '{"min_gap": "1 minute", "max_gap": "1 minute"}');
 select drip.apply_sequence(drip_test.org(), '{"key": "w", "window": {"start": "09:00", "end": "17:00", "timezone": "contact", "days": ["mon", "fri"]},
-  "steps": [{"key": "s1", "channel": "whatsapp_lite", "delay": "0", "text": "x"}]}');
+  "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "x"}]}');
 select drip_test.contacts(drip_test.org(), 300, 'c', '{"email": null, "phone": "+49301100000"}');
 select drip.upsert_contact(drip_test.org(), '{"external_id": "c300", "timezone": "America/New_York"}');
 create temporary table e as

@@ -3,13 +3,17 @@ select plan(17);
 
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.organization('Acme', 'America/New_York', '{"contact_cap": {"per_day": 1, "per_week": 3}}');
+select drip_test.at_all_times(drip_test.org());
 select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'sales');
 select drip_test.phone_line(drip_test.org(), 'line', settings => '{"min_gap": null, "max_gap": null, "daily_limit": null}');
 select drip_test.email_sequence(drip_test.org(), 'a', 1);
 select drip_test.email_sequence(drip_test.org(), 'b', 2);
 select drip_test.email_sequence(drip_test.org(), 'c', 1);
-select drip.apply_sequence(drip_test.org(), '{"key": "d", "steps": [{"key": "s1", "channel": "whatsapp_lite", "delay": "0", "text": "x"}]}');
+select
+  drip.apply_sequence(
+    drip_test.org(), '{"key": "d", "steps": [{"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "x"}]}'
+  );
 select drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930111111"}');
 select drip_test.contact(drip_test.org(), 'bob');
 select

@@ -8,7 +8,7 @@ select drip_test.mailbox(drip_test.org(), 'sales');
 select drip_test.phone_line(drip_test.org(), 'line', 'whatsapp_lite', '{"min_gap": null, "max_gap": null}');
 select drip_test.email_sequence(drip_test.org(), 'mixed', 1, '{"steps": [
   {"key": "mail", "channel": "email", "subject": "Hi", "text": "Hi"},
-  {"key": "chat", "channel": "whatsapp_lite", "delay": "1 hour", "text": "Hi"},
+  {"key": "chat", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "1 hour", "text": "Hi"},
   {"key": "last", "channel": "email", "delay": "1 day", "subject": "Hi", "text": "Hi"},
   {"key": "bye", "channel": "email", "delay": "1 day", "subject": "Hi", "text": "Hi"}]}');
 select drip_test.enrolled(drip_test.org(), 'mixed', array[

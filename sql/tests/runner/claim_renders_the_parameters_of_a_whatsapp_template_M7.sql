@@ -22,7 +22,8 @@ select
 from drip.claim(organization_id => drip_test.org()) as c;
 
 select is(
-  m.template, '{"name": "order", "language": "en", "parameters": {"1": "there", "2": "No. A B"}}',
+  m.template, '{"name": "order", "language": "en", "parameters": {"1": "there", "2": "No. A B"},
+    "components": [{"type": "body", "parameters": [{"type": "text", "text": "there"}, {"type": "text", "text": "No. A B"}]}]}',
   'M7: each placeholder has its own value, or its default'
 ) from m;
 select is(m.to_address, '+4915112345678', 'to_address is the phone number') from m;

@@ -3,9 +3,11 @@ select plan(5);
 
 select drip_test.at('2026-03-02T00:00:00Z');
 select drip_test.organization();
+select drip_test.at_all_times(drip_test.org());
 select drip_test.just(drip_test.org());
 select drip_test.phone_line(drip_test.org(), 'line');
-select drip_test.email_sequence(drip_test.org(), 'chat', 1, '{"steps": [{"key": "s1", "channel": "whatsapp_lite", "text": "Hi"}]}');
+select drip_test.email_sequence(drip_test.org(), 'chat', 1, '{"steps": [
+  {"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "text": "Hi"}]}');
 select drip_test.enrolled(drip_test.org(), 'chat', array(
   select drip_test.contact(drip_test.org(), 'c' || i, jsonb_build_object('phone', '+49151000000' || (10 + i))) from generate_series(1, 60) as i
 ));

@@ -21,7 +21,7 @@ select is(drip_test.place(drip_test.org(), drip_test.enrollment('c3')), 'active 
 
 -- a step that is skipped
 select drip.apply_sequence(drip_test.org(), '{"key": "skip", "window": {"days": ["mon"], "start": "10:00", "end": "11:00"}, "steps": [
-  {"key": "chat", "channel": "whatsapp_lite", "delay": "0", "text": "x"}, {"key": "mail", "channel": "email", "delay": "1 hour", "subject": "S", "text": "T"}]}')
+  {"key": "chat", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "x"}, {"key": "mail", "channel": "email", "delay": "1 hour", "subject": "S", "text": "T"}]}')
 from (select drip_test.phone_line(drip_test.org(), 'line')) as l;
 select drip_test.enrolled(drip_test.org(), 'skip', drip_test.contacts(drip_test.org(), 1, 's'));
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('s1')), 'active chat, attempt 0, due 2026-03-09 10:00', 'on Monday');

@@ -1,7 +1,7 @@
 -- Two organizations with rows in every table; the owner of the API functions, under forced row-level security, sees and
 -- writes those of the caller's only.
 begin;
-select plan(34);
+select plan(36);
 create function pg_temp.fill(p_name text)
 returns void
 language plpgsql
@@ -31,11 +31,16 @@ begin
   -- what came in: a stranger's letter, a report of nothing, a reaction that failed, a link and its click
   perform drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "x@example.net"}');
   perform drip.record_provider_event(drip_test.org(), '{"provider_message_id": "x", "type": "delivered"}');
+  perform drip.record_inbound(drip_test.org(), '{"channel": "whatsapp_cloud", "from_address": "+4930123", "headers": {"X-User-Id": "DE.1"}}');
   perform drip_core._note_failure(drip_test.org(), 'deal', 1, null, null, null, null, null, clock_timestamp(), null, null);
   insert into drip_core.step_links (organization_id, step_id, link_no, url)
   select s.organization_id, s.id, 1, 'https://example.com' from drip_core.steps as s where s.organization_id = drip_test.org() limit 1;
   insert into drip_core.inboxes (organization_id, channel_account_id, folder, uid_validity)
   select a.organization_id, a.id, 'INBOX', 1 from drip_core.channel_accounts as a where a.organization_id = drip_test.org();
+  insert into drip_core.address_checks (organization_id, contact_id, channel, address_hash, is_reachable, channel_account_id)
+  select a.organization_id, c.id, 'whatsapp_lite', '\x00', true, a.id
+  from drip_core.channel_accounts as a join drip_core.contacts as c on c.organization_id = a.organization_id
+  where a.organization_id = drip_test.org() limit 1;
   insert into drip_core.tracking_hits (organization_id, enrollment_id, step_id, type, occurred_at, is_machine, event_id, event_recorded_at)
   values (drip_test.org(), v_ids[1], 1, 'opened', clock_timestamp(), false, 0, clock_timestamp());
 end;

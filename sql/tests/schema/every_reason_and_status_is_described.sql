@@ -24,7 +24,7 @@ select is_empty(
 select set_eq(
   $$ select reason from drip_core.reasons where effect = 'waits' $$,
   array[
-    'template_unavailable', 'sender_paused', 'sender_blocked', 'daily_limit', 'pacing', 'window_closed', 'throttled', 'contact_cap',
+    'template_unavailable', 'session_closed', 'sender_paused', 'sender_blocked', 'daily_limit', 'pacing', 'window_closed', 'throttled', 'contact_cap',
     'sequence_paused', 'auto_replied', 'outcome_unknown', 'soft_bounced'
   ]::drip.reason[],
   'C2: temporary obstacles wait, and nothing else does'
@@ -34,9 +34,9 @@ select set_eq(
   $$
     values ('opted_out'::drip.reason, 'unsubscribed'::drip.enrollment_status), ('unsubscribed', 'unsubscribed'),
       ('complained', 'unsubscribed'), ('suppressed', 'exited'), ('bounced', 'bounced'), ('invalid_address', 'bounced'),
-      ('no_address', 'failed'), ('missing_field', 'failed'), ('sequence_archived', 'exited'), ('replied', 'exited'),
+      ('no_address', 'failed'), ('not_on_whatsapp', 'failed'), ('missing_field', 'failed'), ('sequence_archived', 'exited'), ('replied', 'exited'),
       ('deal_created', 'exited'), ('deal_stage', 'exited'), ('goal_reached', 'exited'), ('retries_exhausted', 'failed'),
-      ('rejected_content', 'failed'), ('rejected_policy', 'failed'), ('erased', 'removed'), ('manual', 'removed')
+      ('rejected_content', 'failed'), ('rejected_policy', 'failed'), ('session_missed', 'completed'), ('erased', 'removed'), ('manual', 'removed')
   $$,
   'M8: the other reasons end an enrollment, each as its status'
 );

@@ -9,7 +9,7 @@ insert into analyst_columns values
 ('sequences', 'organization_id id key name status current_version'),
 ('sequence_versions', 'organization_id sequence_id version step_count published_at'),
 ('steps', 'organization_id id sequence_id version step_no key channel'),
-('channel_accounts', 'organization_id id key channel daily_limit ramp_start ramp_increment min_gap max_gap timezone'),
+('channel_accounts', 'organization_id id key channel daily_limit ramp_start ramp_increment min_gap max_gap timezone provider_limit'),
 ('lanes', 'organization_id channel_account_id status reason detail next_slot_at slot_reason counter_day used leased held first_claim_day'),
 (
   'enrollments',
@@ -32,7 +32,7 @@ insert into analyst_columns values
 create temporary table closed_tables (name text primary key) on commit drop;
 insert into closed_tables
 select unnest(array[
-  'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
+  'address_aliases', 'address_checks', 'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
   'migration_state',
   'migrations',
   'profiles',

@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 44 + 24);
+select plan(3 + 46 + 25);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -44,6 +44,7 @@ insert into calls values
 ('reconsent', $$drip.reconsent(%1$s, %2$s, 'email', '{"source": "x"}')$$),
 ('record_inbound', $$drip.record_inbound(%1$s, '{"channel": "email", "from_address": "x@example.net"}')$$),
 ('record_provider_event', $$drip.record_provider_event(%1$s, '{"provider_message_id": "x", "type": "delivered"}')$$),
+('record_account_reports', $$drip.record_account_reports(%1$s, 'box-b', '[]')$$),
 ('record_provider_events', $$drip.record_provider_events(%1$s, '[]')$$),
 ('remove_enrollment', $$drip.remove_enrollment(%1$s, %4$s)$$),
 ('remove_enrollments', $$drip.remove_enrollments(%1$s, array[%4$s])$$),
@@ -57,6 +58,7 @@ insert into calls values
 ('simulate', $$drip.simulate(%1$s, 'seq-b')$$),
 ('suppress', $$drip.suppress(%1$s, 'email', 'x@example.net')$$),
 ('suppress_many', $$drip.suppress_many(%1$s, '[]')$$),
+('sync_whatsapp_templates', $$drip.sync_whatsapp_templates(%1$s, '[]')$$),
 ('update_organization', $$drip.update_organization(%1$s, '{"postal_address": "x"}')$$),
 ('upsert_contact', $$drip.upsert_contact(%1$s, '{"external_id": "ann-b", "first_name": "Eve"}')$$),
 ('upsert_contacts', $$drip.upsert_contacts(%1$s, '[]')$$),
@@ -104,6 +106,7 @@ where c.name in (
     'pause_enrollment',
     'pause_lane',
     'reconsent',
+    'record_account_reports',
     'remove_enrollment',
     'replace_sender',
     'resolve_unknown',

@@ -1,14 +1,14 @@
 """Webhooks of providers: ``POST /webhooks/ORGANIZATION/ACCOUNT``, signed, stored, then answered.
 
-The address names the sender; its ``config.webhook`` says how its provider signs (SendGrid:
-``public_key``; SES over SNS: ``topic_arn``). What is not signed is not read. What is signed is
-answered with 200 once the database has it; with 503 where it has not, so that the provider repeats.
+The address names the sender; its ``config.webhook`` says how its provider signs. What is not signed
+is not read. What is signed is answered with 200 once the database has it; with 503 where it has
+not, so that the provider repeats. Each provider is a module here, and a line in ``SOURCES``.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, LiteralString
 
 import httpx
 import psycopg
@@ -18,18 +18,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pgdrip.log import get_logger
-from pgdrip.web.webhooks.mapping import Event, to_event
-from pgdrip.web.webhooks.signatures import (
-    Fetch,
-    Refused,
-    SnsVerifier,
-    check_sendgrid,
-    is_sns_address,
-)
+from pgdrip.providers.base import DeliveryError
+from pgdrip.providers.secrets import secret_resolver
+from pgdrip.web.webhooks.gateways import EvolutionSource, WahaSource
+from pgdrip.web.webhooks.sendgrid import SendgridSource
+from pgdrip.web.webhooks.ses import SesSource
+from pgdrip.web.webhooks.source import Call, Fact, Facts, Fetch, Refused, SourceFactory, Tools
+from pgdrip.web.webhooks.whatsapp_cloud import WhatsappCloudSource
 
-#: A batch of SendGrid has a thousand events or so.
+#: A batch has a thousand events or so.
 MAX_BODY = 5 * 1024 * 1024
-PROVIDERS = ("ses", "sendgrid")
+#: Facts per call of the database.
+_BATCH = 500
+
+SOURCES: dict[str, SourceFactory] = {
+    "ses": SesSource,
+    "sendgrid": SendgridSource,
+    "waha": WahaSource,
+    "evolution": EvolutionSource,
+    "whatsapp_cloud": WhatsappCloudSource,
+}
 log = get_logger()
 
 
@@ -44,10 +52,15 @@ async def fetch_over_https(url: str) -> bytes:
 class Webhooks:
     """The handler, over a pool of connections that are ``drip_runner``."""
 
-    def __init__(self, pool: Any, fetch: Fetch = fetch_over_https) -> None:
+    def __init__(
+        self,
+        pool: Any,
+        fetch: Fetch = fetch_over_https,
+        secret: Callable[[str], str] | None = None,
+    ) -> None:
         self.pool = pool
-        self.fetch = fetch
-        self.sns = SnsVerifier(fetch)
+        tools = Tools(fetch=fetch, secret=secret or secret_resolver())
+        self.sources = {name: make(tools) for name, make in SOURCES.items()}
 
     async def receive(self, request: Request) -> Response:
         """Check, store, answer."""
@@ -57,17 +70,29 @@ class Webhooks:
             if organization_id >= 2**63:
                 return PlainTextResponse("not found\n", 404)
             settings = await self._settings(organization_id, account)
-            if settings is None or settings.get("provider") not in PROVIDERS:
+            source = self.sources.get(str(settings.get("provider"))) if settings else None
+            if settings is None or source is None:
                 return PlainTextResponse("not found\n", 404)
+            call = Call(settings=settings, headers=request.headers, query=request.query_params)
+            if request.method != "POST":
+                answer = await source.challenge(call)
+                if answer is None:
+                    return PlainTextResponse("method not allowed\n", 405, {"Allow": "POST"})
+                return PlainTextResponse(answer)
             body = await self._body(request)
             if body is None:
                 return PlainTextResponse("too large\n", 413)
-            events = await self._events(settings, request, body)
-            for start in range(0, len(events), 500):
-                await self._store(organization_id, account, events[start : start + 500])
+            facts = await source.read(
+                Call(settings=settings, headers=call.headers, query=call.query, body=body)
+            )
+            await self._store(organization_id, account, facts)
         except Refused as problem:
             log.warning("webhook refused", code="WEB07", account=account, reason=str(problem))
             return PlainTextResponse("not signed by the provider\n", 401)
+        except DeliveryError as problem:
+            # a secret that is missing here is not the provider's fault, and may come back
+            log.error("webhook failed", code="WEB08", account=account, error=str(problem))
+            return PlainTextResponse("try again\n", 503, {"Retry-After": "60"})
         except (psycopg.Error, PoolTimeout, httpx.HTTPError, ClientDisconnect) as problem:
             # 5xx: the provider tries again
             log.error("webhook failed", code="WEB08", error=type(problem).__name__)
@@ -95,58 +120,63 @@ class Webhooks:
                 return None
         return bytes(body)
 
-    async def _events(self, settings: dict[str, Any], request: Request, body: bytes) -> list[Event]:
-        if settings["provider"] == "sendgrid":
-            prefix = "X-Twilio-Email-Event-Webhook-"
-            check_sendgrid(
-                str(settings.get("public_key", "")),
-                request.headers.get(f"{prefix}Signature", ""),
-                request.headers.get(f"{prefix}Timestamp", ""),
-                body,
+    async def _store(self, organization_id: int, account: str, facts: Facts) -> None:
+        await self._store_batches(
+            "select outcome, detail from drip.record_provider_events(%s, %s)"
+            " where outcome = 'invalid'",
+            (organization_id,),
+            account,
+            facts.events,
+        )
+        await self._store_messages(organization_id, account, facts.messages)
+        await self._store_batches(
+            "select outcome, detail from drip.record_account_reports(%s, %s, %s)"
+            " where outcome = 'invalid'",
+            (organization_id, account),
+            account,
+            facts.reports,
+        )
+
+        for connection in facts.connections:
+            await self._store_connection(organization_id, account, connection)
+
+    async def _store_connection(self, organization_id: int, account: str, connection: Fact) -> None:
+        async with self.pool.connection() as session:
+            cursor = await session.execute(
+                "select drip.record_connection(%s, %s, %s)",
+                (organization_id, account, Jsonb(connection)),
             )
-            return self._of_sendgrid(body)
-        message = await self.sns.check(str(settings.get("topic_arn", "")), body)
-        if message.get("Type") == "SubscriptionConfirmation":
-            await self._confirm(message)
-            return []
-        if message.get("Type") != "Notification":
-            return []
-        return self._of_ses(message)
+            [(answer,)] = await cursor.fetchall()
+        if answer in ("blocked", "resumed"):
+            log.warning("sender " + answer, account=account, connection=connection)
 
-    def _of_sendgrid(self, body: bytes) -> list[Event]:
-        try:
-            reports = json.loads(body)
-        except ValueError:
-            reports = None
-        if not isinstance(reports, list):
-            log.warning("webhook without reports", code="WEB09", provider="sendgrid")
-            return []
-        events = [to_event("sendgrid", report) for report in reports]
-        return [event for event in events if event is not None]
+    async def _store_batches(
+        self, statement: LiteralString, keys: tuple[object, ...], account: str, facts: list[Fact]
+    ) -> None:
+        """One statement, and so one transaction, for each batch."""
+        for start in range(0, len(facts), _BATCH):
+            async with self.pool.connection() as connection:
+                batch = Jsonb(facts[start : start + _BATCH])
+                cursor = await connection.execute(statement, (*keys, batch))
+                for _, detail in await cursor.fetchall():
+                    self._not_understood(account, detail)
 
-    def _of_ses(self, message: dict[str, Any]) -> list[Event]:
-        try:
-            report = json.loads(str(message.get("Message", "")))
-        except ValueError:
-            # the first one only says that the topic works
-            return []
-        event = to_event("ses", report, str(message.get("MessageId", "")) or None)
-        return [event] if event is not None else []
-
-    async def _confirm(self, message: dict[str, Any]) -> None:
-        """Visit the address that confirms the subscription of the configured topic."""
-        url = str(message.get("SubscribeURL", ""))
-        if not is_sns_address(url):
-            raise Refused("the confirmation is not at Amazon's")
-        await self.fetch(url)
-        log.info("subscription confirmed", topic=message.get("TopicArn"))
-
-    async def _store(self, organization_id: int, account: str, events: list[Event]) -> None:
+    async def _store_messages(
+        self, organization_id: int, account: str, messages: list[Fact]
+    ) -> None:
+        """Each for itself: one that cannot be read stops no other."""
+        if not messages:
+            return
         async with self.pool.connection() as connection:
-            cursor = await connection.execute(
-                "select outcome, detail from drip.record_provider_events(%s, %s)"
-                " where outcome = 'invalid'",
-                (organization_id, Jsonb(events)),
-            )
-            for _, detail in await cursor.fetchall():
-                log.warning("report not understood", code="WEB09", account=account, detail=detail)
+            for message in messages:
+                try:
+                    await connection.execute(
+                        "select drip.record_inbound(%s, %s)", (organization_id, Jsonb(message))
+                    )
+                except psycopg.Error as problem:
+                    if problem.sqlstate != "PT422":
+                        raise
+                    self._not_understood(account, problem.diag.message_detail)
+
+    def _not_understood(self, account: str, detail: str | None) -> None:
+        log.warning("report not understood", code="WEB09", account=account, detail=detail)

@@ -64,10 +64,10 @@ def _event(
     identity = external_id or look_up(report, mapping.get("external_id"))
     event = {
         "type": case["type"],
-        "message_token": _text(token),
-        "provider_message_id": _text(provider_id),
-        "external_id": _text(identity),
-        "occurred_at": _time(look_up(report, case.get("occurred_at"))),
+        "message_token": short_text(token),
+        "provider_message_id": short_text(provider_id),
+        "external_id": short_text(identity),
+        "occurred_at": iso_time(look_up(report, case.get("occurred_at"))),
     }
     if not (event["message_token"] or event["provider_message_id"]):
         return None
@@ -84,7 +84,8 @@ def _event(
     return {key: value for key, value in event.items() if value not in (None, {})}
 
 
-def _text(value: Any) -> str | None:
+def short_text(value: Any) -> str | None:
+    """A text or number as a text of bounded length."""
     return str(value).replace("\0", "")[:500] if isinstance(value, str | int) else None
 
 
@@ -92,7 +93,7 @@ def _short(value: Any) -> Any:
     return value if isinstance(value, bool) else str(value).replace("\0", "")[:2000]
 
 
-def _time(value: Any) -> str | None:
+def iso_time(value: Any) -> str | None:
     """ISO 8601, of a text that is it or of seconds since 1970."""
     if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
         return value

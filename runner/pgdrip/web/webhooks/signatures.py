@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-#: Fetches an address of the provider; only called for hosts that have been checked.
-Fetch = Callable[[str], Awaitable[bytes]]
+from pgdrip.web.webhooks.source import Fetch, Refused
 
 _SNS_HOST = re.compile(r"^sns\.[a-z0-9-]{3,30}\.amazonaws\.com(\.cn)?$")
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -27,10 +26,6 @@ _CONFIRMATION = (
     *("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 )
 _MAX_CERTIFICATES = 100
-
-
-class Refused(Exception):
-    """The webhook is not what its sender would have sent; says why, for the log."""
 
 
 def check_sendgrid(public_key: str, signature: str, timestamp: str, body: bytes) -> None:
@@ -49,6 +44,16 @@ def check_sendgrid(public_key: str, signature: str, timestamp: str, body: bytes)
         key.verify(raw, timestamp.encode() + body, ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise Refused("the signature is another one") from None
+
+
+def check_hmac(secret: str, signature: str, body: bytes, algorithm: str = "sha256") -> None:
+    """A hexadecimal HMAC over the raw bytes, compared in constant time. Raises ``Refused``.
+
+    A signature has no age: a replay is a duplicate to the database.
+    """
+    expected = hmac.new(secret.encode(), body, algorithm).hexdigest()
+    if not secret or not hmac.compare_digest(expected.encode(), signature.lower().encode()):
+        raise Refused("the signature is another one")
 
 
 def is_sns_address(url: str, *, suffix: str = "") -> bool:

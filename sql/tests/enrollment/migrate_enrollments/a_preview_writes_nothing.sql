@@ -6,7 +6,7 @@ select drip_test.phone_line(drip_test.org(), 'line');
 select drip_test.email_sequence(drip_test.org(), 'welcome', 2);
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 3));
 select drip_test.email_sequence(drip_test.org(), 'welcome', 2, '{"steps": [
-  {"key": "hello", "channel": "whatsapp_lite", "delay": "0", "text": "0"}, {"key": "s1", "channel": "whatsapp_lite", "delay": "0", "text": "1"}]}');
+  {"key": "hello", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "0"}, {"key": "s1", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "1"}]}');
 create temporary table before on commit drop as
 select
   e.id,

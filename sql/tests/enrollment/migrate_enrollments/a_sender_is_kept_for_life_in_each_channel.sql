@@ -1,6 +1,7 @@
 begin;
 select plan(15);
 select drip_test.organization();
+select drip_test.at_all_times(drip_test.org());
 select drip_test.keep('mail', drip_test.mailbox(drip_test.org(), 'mail'));
 select drip_test.keep('other', drip_test.mailbox(drip_test.org(), 'other'));
 select drip_test.keep('line', drip_test.phone_line(drip_test.org(), 'line', settings => '{"min_gap": null, "max_gap": null}'));
@@ -16,7 +17,7 @@ create function pg_temp.publish(sequence text, steps text[], senders text[]) ret
       from unnest(publish.senders) with ordinality as n (key, ordinal)),
     'steps', (
       select jsonb_agg(jsonb_build_object('key', split_part(k.step, ':', 1), 'channel', split_part(k.step, ':', 2), 'delay', '1 hour',
-        'text', 'x') || case split_part(k.step, ':', 2) when 'email' then '{"subject": "x"}' else '{}' end::jsonb order by k.ordinal)
+        'text', 'x') || case split_part(k.step, ':', 2) when 'email' then '{"subject": "x"}' else '{"allow_identical_text": true}' end::jsonb order by k.ordinal)
       from unnest(publish.steps) with ordinality as k (step, ordinal)))) as s;
 $$;
 -- the senders of everybody, in order, and the lane where they wait: 'mail line @mail'

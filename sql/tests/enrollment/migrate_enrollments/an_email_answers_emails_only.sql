@@ -5,7 +5,7 @@ select drip_test.organization();
 select drip_test.mailbox(drip_test.org(), 'sales');
 select drip_test.phone_line(drip_test.org(), 'line');
 select drip_test.email_sequence(drip_test.org(), 'welcome', 1, '{"steps": [
-  {"key": "one", "channel": "whatsapp_lite", "delay": "0", "text": "1"},
+  {"key": "one", "channel": "whatsapp_lite", "allow_identical_text": true, "delay": "0", "text": "1"},
   {"key": "two", "channel": "email", "delay": "1 day", "subject": "Two", "text": "2"},
   {"key": "three", "channel": "email", "delay": "1 day", "thread": true, "text": "3"}]}');
 select drip_test.enrolled(drip_test.org(), 'welcome', array[drip_test.contact(drip_test.org(), 'ann', '{"phone": "+4930123456"}')]);
