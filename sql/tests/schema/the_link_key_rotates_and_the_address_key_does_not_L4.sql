@@ -23,11 +23,13 @@ select is(
   ),
   'link f f, address t f, link t t', 'a new key is in use, the former one stays'
 );
-select is(drip.get_message(drip_test.org(), drip_test.kept('e'), 's1') ->> 'link_token', b.link_token, 'a message that was sent keeps its token') from before as b;
-select is(
-  drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', b.message_token, 'type', 'delivered')), 'recorded',
-  'reports about it are matched'
-)
+select is(drip.get_message(drip_test.org(), drip_test.kept('e'), 's1') ->> 'link_token', b.link_token, 'a message that was sent keeps its token')
+from before as b;
+select
+  is(
+    drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', b.message_token, 'type', 'delivered')), 'recorded',
+    'reports about it are matched'
+  )
 from before as b;
 select drip_test.at(drip_core.now() + interval '2 days');
 select isnt(left(c.link_token, 2), left(b.link_token, 2), 'the next message has tokens of the new key')
