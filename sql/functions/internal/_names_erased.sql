@@ -10,23 +10,22 @@ begin atomic
   select exists(
     select
     from (
-      (
-        select
-          'email'::drip.channel as channel,
-          rtrim(m.parts[1], '.') as address
-        from regexp_matches(left(_names_erased.message, 20000), '([^[:space:]"''<>(),;:=/\\[\]{}|]+@[[:alnum:].-]+)', 'g') as m (parts)
-        limit 50
-      )
+      select
+        'email'::drip.channel as channel,
+        rtrim(m.parts[1], '.') as address,
+        m.ordinal
+      from regexp_matches(
+          left(_names_erased.message, 20000), '([^[:space:]"''<>(),;:=/\\[\]{}|]+@[[:alnum:].-]+)', 'g'
+        ) with ordinality as m (parts, ordinal)
       union all
-      (
-        select
-          'whatsapp_cloud',
-          '+' || m.parts[1]
-        from regexp_matches(left(_names_erased.message, 20000), '0*([1-9][0-9]{6,14})(?![0-9])', 'g') as m (parts)
-        limit 50
-      )
+      select
+        'whatsapp_cloud' as channel,
+        '+' || m.parts[1] as address,
+        m.ordinal
+      from regexp_matches(left(_names_erased.message, 20000), '0*([1-9][0-9]{6,14})(?![0-9])', 'g') with ordinality as m (parts, ordinal)
     ) as a
-    where drip_core._is_erased_address(_names_erased.organization_id, drip_core._hash_address(a.channel, a.address))
+    where a.ordinal <= 50
+      and drip_core._is_erased_address(_names_erased.organization_id, drip_core._hash_address(a.channel, a.address))
   );
 end;
 
