@@ -416,7 +416,7 @@ def test_X9_nothing_is_claimed_after_the_commit_of_its_unsubscribe(engine: Engin
 def test_X9_an_enrollment_that_raced_with_an_unsubscribe_is_not_written_to_after_it(
     engine: Engine,
 ) -> None:
-    """It was not there yet when the unsubscribe looked: the claim judges it by what is committed."""
+    """It was not there when the unsubscribe looked: the claim judges by what is committed."""
     engine.mailbox()
     for key in ("first", "second"):
         engine.sequence(key, TWO_STEPS)
