@@ -180,6 +180,7 @@ def _links(content: bytes) -> set[str]:
     return found
 
 
+@pytest.mark.one_version
 def test_X6_a_crawler_that_gets_every_link_of_every_mail_received_unsubscribes_nobody(
     site: Site, world: SmtpWorld
 ) -> None:

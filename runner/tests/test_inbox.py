@@ -207,6 +207,7 @@ def complaint(message: dict[str, Any], kind: str = "abuse") -> bytes:
     ).encode()
 
 
+@pytest.mark.one_version
 def test_what_comes_back_by_mail_is_recorded_once_X11(office: Office, imap: Imap) -> None:
     human, away, stop, hard, spam, soft, leaves = office.messages
     imap.put(
@@ -245,6 +246,7 @@ def test_what_comes_back_by_mail_is_recorded_once_X11(office: Office, imap: Imap
     assert office.engine.violations() == []
 
 
+@pytest.mark.one_version
 def test_a_reader_that_is_killed_loses_and_repeats_nothing_X1(office: Office, imap: Imap) -> None:
     human = office.messages[0]
     imap.put(*(letter(human, f"Letter {number}", number) for number in range(LETTERS)))
@@ -267,6 +269,7 @@ def test_a_reader_that_is_killed_loses_and_repeats_nothing_X1(office: Office, im
     assert office.engine.value(events) == LETTERS
 
 
+@pytest.mark.one_version
 def test_a_mailbox_that_cannot_be_read_stops_no_other(office: Office, imap: Imap) -> None:
     bad = {"host": "127.0.0.1", "port": imap.port, "security": "none", "username": "sales"}
     office.engine.mailbox("aaa", secret_ref="NOT_THERE", config={"inbox": bad})

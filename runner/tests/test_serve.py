@@ -203,6 +203,7 @@ def test_one_click_is_answered_as_rfc_8058_says(site: Site) -> None:
     assert message["headers"]["List-Unsubscribe"] == f"<{link}>"
 
 
+@pytest.mark.one_version
 def test_the_exact_bytes_of_a_one_click_request(site: Site) -> None:
     (message,) = site.messages()
     with closing(socket.create_connection(("127.0.0.1", int(site.base.rpartition(":")[2])))) as raw:
@@ -273,6 +274,7 @@ def test_the_page_names_the_sender_in_the_language_asked_for(site: Site) -> None
     assert "<form" not in again.text
 
 
+@pytest.mark.one_version
 def test_limits_and_health(site: Site) -> None:
     (message,) = site.messages()
     link = f"{site.base}/u/{message['link_token']}"
@@ -288,6 +290,7 @@ def test_limits_and_health(site: Site) -> None:
     assert site.states() == {"unsubscribed": 1}
 
 
+@pytest.mark.one_version
 def test_without_a_database_it_asks_to_be_tried_again(site: Site) -> None:
     (message,) = site.messages()
     link = f"{site.base}/u/{message['link_token']}"
@@ -324,6 +327,7 @@ def test_it_can_do_nothing_but_call_token_functions_L7(site: Site, public_url: s
                 public.execute(statement)
 
 
+@pytest.mark.one_version
 def test_a_login_that_may_not_is_told_at_the_start(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as admin:
         admin.execute("drop role if exists pgdrip_test_nobody")

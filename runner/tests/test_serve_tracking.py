@@ -122,6 +122,7 @@ def test_head_is_no_hit_and_nothing_leads_elsewhere_X6(tracked: Site) -> None:
     assert _hits(tracked) == {("clicked", False): 1}
 
 
+@pytest.mark.one_version
 def test_without_a_database_the_pixel_is_shown(tracked: Site) -> None:
     (message,) = tracked.messages(1, "d")
     with psycopg.connect(tracked.engine.url, autocommit=True) as admin:

@@ -234,6 +234,7 @@ def test_what_sendgrid_says_of_a_bounce_is_told_apart(receiver: Receiver) -> Non
     }
 
 
+@pytest.mark.one_version
 def test_what_is_not_signed_is_not_read(receiver: Receiver) -> None:
     (claim,) = receiver.messages(1, "t")
     receiver.engine.settle([claim])
@@ -343,6 +344,7 @@ def test_ses_reordered_duplicated_early_and_replayed_counts_once(receiver: Recei
     assert receiver.engine.violations() == []
 
 
+@pytest.mark.one_version
 def test_sns_tampered_and_oversized_is_not_read(receiver: Receiver) -> None:
     (claim,) = receiver.messages(1, "z")
     receiver.engine.settle([claim])
@@ -373,6 +375,7 @@ def test_sns_tampered_and_oversized_is_not_read(receiver: Receiver) -> None:
     assert receiver.events() == {"complained": 1}
 
 
+@pytest.mark.one_version
 def test_sns_confirms_the_configured_topic_only(receiver: Receiver) -> None:
     confirmation = {
         "Type": "SubscriptionConfirmation",
@@ -405,6 +408,7 @@ def test_sns_confirms_the_configured_topic_only(receiver: Receiver) -> None:
     assert len(receiver.fetched) == 2, "nobody else's address was visited"
 
 
+@pytest.mark.one_version
 def test_an_outage_is_answered_with_503_and_the_retry_is_taken(receiver: Receiver) -> None:
     (claim,) = receiver.messages(1, "o")
     receiver.engine.settle([claim])
