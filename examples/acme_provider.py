@@ -20,10 +20,8 @@ class AcmeProvider:
         self.client = make_client(str(account.config.get("endpoint", "https://api.acme.example")))
 
     async def send(self, message: ClaimedMessage) -> SendResult:
-        headers = {
-            "Authorization": f"Bearer {self.context.secret(self.secret_ref)}",
-            "Idempotency-Key": message.message_token,
-        }
+        key = self.context.secret(self.secret_ref)
+        headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": message.message_token}
         body = {
             "to": message.to_address,
             "from": message.from_address,

@@ -413,6 +413,41 @@ def test_X9_nothing_is_claimed_after_the_commit_of_its_unsubscribe(engine: Engin
     assert engine.violations() == []
 
 
+def test_X9_an_enrollment_that_raced_with_an_unsubscribe_is_not_written_to_after_it(
+    engine: Engine,
+) -> None:
+    """It was not there when the unsubscribe looked: the claim judges by what is committed."""
+    engine.mailbox()
+    for key in ("first", "second"):
+        engine.sequence(key, TWO_STEPS)
+    (contact,) = engine.contacts(1)
+    engine.enroll([contact], "first")
+    (message,) = engine.rows("select * from drip.claim(10)")
+    engine.settle([message])
+    person, host, runner = engine.rival(), engine.rival(), engine.rival()
+    with person.connection.transaction():
+        answer = person.value("select drip.unsubscribe(%s)", message["link_token"])
+        assert (answer["status"], answer["ended"]) == ("unsubscribed", 1)
+        # waits for nobody, and knows of no unsubscribe
+        assert host.enroll([contact], "second") == {"enrolled": 1}
+    assert runner.claim() == []
+    assert engine.statuses() == {"unsubscribed": 2}
+    # had it been claimed before the commit, it would be in flight; what follows is not
+    (other,) = engine.contacts(1, "d")
+    engine.enroll([other], "first")
+    (message,) = engine.rows("select * from drip.claim(10)")
+    engine.settle([message])
+    with person.connection.transaction():
+        person.value("select drip.unsubscribe(%s)", message["link_token"])
+        host.enroll([other], "second")
+        (claim,) = runner.claim()
+    assert runner.settle([claim]) == ["advanced"]
+    runner.at(START + timedelta(days=2))
+    assert runner.claim() == []
+    assert engine.statuses() == {"unsubscribed": 4}
+    assert engine.violations() == []
+
+
 FACTS_THAT_STOP: dict[str, tuple[str, dict[str, Any]]] = {
     "reply": ("record_inbound", {"channel": "email", "text": "Sounds good"}),
     "stop": ("record_inbound", {"channel": "email", "text": "STOP"}),

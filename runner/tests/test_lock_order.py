@@ -174,6 +174,7 @@ OTHERS = {
     "remove_enrollment": "remove_enrollments",
     "resume_enrollment": "resume_enrollments",
     "resume_lane": "pause_lane",
+    "rotate_link_key": "the key only",
     "update_organization": "the organization only",
     "simulate": "writes copies that nobody else can see",
     "unsubscribe_info": "reads",

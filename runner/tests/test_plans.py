@@ -9,8 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from engine import START, TWO_STEPS, Claim, Engine
+from pgdrip import migrate
 
 Node = dict[str, Any]
 
@@ -242,3 +244,32 @@ def test_L8_a_backlog_before_statistics_costs_no_more(
     assert session.settle(claims) == ["completed"] * 200
     assert recorder.rows_read() < 100 * 200
     engine.close()
+
+
+@pytest.mark.one_version
+def test_L8_an_answer_is_found_by_its_token_not_by_trying_every_enrollment(
+    empty_database: str,
+) -> None:
+    """As in a new installation after its first import, before anything was analyzed."""
+    migrate.apply(empty_database)
+    engine = Engine(empty_database)
+    engine.set("track_functions", "all")
+    engine.mailbox()
+    engine.sequence()
+    engine.enroll(engine.contacts(200))
+    claims = engine.rows("select * from drip.claim(200)")
+    engine.settle(claims)
+    letter = {
+        "channel": "email",
+        "from_address": claims[7]["to_address"],
+        "text": "Yes",
+        "in_reply_to": [claims[7]["headers"]["Message-ID"]],
+    }
+    with engine.connection.transaction():
+        call = "select drip.record_inbound(%s, %s)"
+        engine.value(call, engine.organization_id, Jsonb(letter))
+        read = engine.value(
+            "select sum(calls)::int from pg_stat_xact_user_functions where funcname = '_read_token'"
+        )
+    engine.close()
+    assert 1 <= read <= 3, "each token is read once"

@@ -23,6 +23,9 @@ from engine import ONE_STEP, Engine
 
 pytestmark = pytest.mark.timeout(120)
 
+#: One for all: a client reads all certificates when it is made, which takes longer than a request.
+#: Each request has a connection of its own.
+HTTP = httpx.Client(timeout=60, verify=False, limits=httpx.Limits(max_keepalive_connections=0))  # noqa: S501
 HTML = '<p>Hi <a href="https://example.com">us</a></p>'
 
 
@@ -67,7 +70,7 @@ def _start(url: str, port: int, *options: str) -> subprocess.Popen[bytes]:
     )
     while process.poll() is None:
         try:
-            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+            HTTP.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
             break
         except httpx.TransportError:
             continue
@@ -189,7 +192,7 @@ def test_one_click_is_answered_as_rfc_8058_says(site: Site) -> None:
     for message, (name, (headers, body, source)) in zip(messages, REQUESTS.items(), strict=True):
         link = f"{site.base}/u/{message['link_token']}"
         for _ in range(2):
-            answer = httpx.post(link, content=body, headers=headers)
+            answer = HTTP.post(link, content=body, headers=headers)
             assert answer.status_code == 200, name
             assert not answer.history
             assert "set-cookie" not in answer.headers
@@ -200,6 +203,7 @@ def test_one_click_is_answered_as_rfc_8058_says(site: Site) -> None:
     assert message["headers"]["List-Unsubscribe"] == f"<{link}>"
 
 
+@pytest.mark.one_version
 def test_the_exact_bytes_of_a_one_click_request(site: Site) -> None:
     (message,) = site.messages()
     with closing(socket.create_connection(("127.0.0.1", int(site.base.rpartition(":")[2])))) as raw:
@@ -223,11 +227,11 @@ def test_an_unknown_token_answers_like_a_known_one_L4(site: Site) -> None:
     )
     for token in ("00" + "ab" * 32, "x", "%00", "ü", "a" * 5000, "'; select 1 --"):
         for method in ("GET", "POST"):
-            answer = httpx.request(method, f"{site.base}/u/{token}")
+            answer = HTTP.request(method, f"{site.base}/u/{token}")
             assert answer.status_code == 200, (method, token[:20])
             assert "Unsubscribe" in answer.text or "unsubscribed" in answer.text
-    answer = httpx.post(f"{site.base}/u/{known}")
-    unknown = httpx.post(f"{site.base}/u/{'00' + 'ab' * 32}")
+    answer = HTTP.post(f"{site.base}/u/{known}")
+    unknown = HTTP.post(f"{site.base}/u/{'00' + 'ab' * 32}")
     assert answer.status_code == unknown.status_code
 
 
@@ -245,7 +249,7 @@ def test_the_page_names_the_sender_in_the_language_asked_for(site: Site) -> None
         ("en;q=0.2, fr;q=0.9", "fr", "Se désabonner de"),
         ("xx, es;q=nonsense", "en", "Unsubscribe from"),
     ):
-        answer = httpx.get(link, headers={"Accept-Language": accepted})
+        answer = HTTP.get(link, headers={"Accept-Language": accepted})
         assert answer.headers["content-language"] == language
         assert f'<html lang="{language}"' in answer.text
         assert word in answer.text
@@ -261,30 +265,32 @@ def test_the_page_names_the_sender_in_the_language_asked_for(site: Site) -> None
         ("x-frame-options", "DENY"),
     ):
         assert part in answer.headers[name]
-        assert part in httpx.get(f"{site.base}/nothing").headers[name]
+        assert part in HTTP.get(f"{site.base}/nothing").headers[name]
     assert "server" not in answer.headers
-    done = httpx.post(link)
+    done = HTTP.post(link)
     assert "You are unsubscribed" in done.text
-    again = httpx.get(link)
+    again = HTTP.get(link)
     assert "You are unsubscribed" in again.text
     assert "<form" not in again.text
 
 
+@pytest.mark.one_version
 def test_limits_and_health(site: Site) -> None:
     (message,) = site.messages()
     link = f"{site.base}/u/{message['link_token']}"
-    assert httpx.get(f"{site.base}/healthz").text == "ok\n"
-    assert httpx.get(f"{site.base}/readyz").status_code == 200
-    assert httpx.get(f"{site.base}/").status_code == 404
-    assert httpx.post(link, content=b"x" * 100_000).status_code == 413
+    assert HTTP.get(f"{site.base}/healthz").text == "ok\n"
+    assert HTTP.get(f"{site.base}/readyz").status_code == 200
+    assert HTTP.get(f"{site.base}/").status_code == 404
+    assert HTTP.post(link, content=b"x" * 100_000).status_code == 413
     assert site.states() == {"active": 1}
-    codes = [httpx.get(link).status_code for _ in range(62)]
+    codes = [HTTP.get(link).status_code for _ in range(62)]
     assert codes[:60] == [200] * 60
     assert codes[60:] == [429] * 2
-    assert httpx.post(link).status_code == 200, "unsubscribing is never limited"
+    assert HTTP.post(link).status_code == 200, "unsubscribing is never limited"
     assert site.states() == {"unsubscribed": 1}
 
 
+@pytest.mark.one_version
 def test_without_a_database_it_asks_to_be_tried_again(site: Site) -> None:
     (message,) = site.messages()
     link = f"{site.base}/u/{message['link_token']}"
@@ -296,14 +302,14 @@ def test_without_a_database_it_asks_to_be_tried_again(site: Site) -> None:
             " where datname = %s and usename = 'pgdrip_test_public'",
             (name,),
         )
-        answer = httpx.post(link, content=ONE_CLICK, timeout=60)
+        answer = HTTP.post(link, content=ONE_CLICK, timeout=60)
         assert answer.status_code == 503
         assert "Traceback" not in answer.text
         assert "retry-after" in answer.headers
-        assert httpx.get(f"{site.base}/readyz", timeout=60).status_code == 503
+        assert HTTP.get(f"{site.base}/readyz", timeout=60).status_code == 503
         assert site.states() == {"active": 1}
         admin.execute("alter role pgdrip_test_public login")
-    while httpx.post(link, content=ONE_CLICK, timeout=60).status_code != 200:
+    while HTTP.post(link, content=ONE_CLICK, timeout=60).status_code != 200:
         pass
     assert site.states() == {"unsubscribed": 1}
 
@@ -321,6 +327,7 @@ def test_it_can_do_nothing_but_call_token_functions_L7(site: Site, public_url: s
                 public.execute(statement)
 
 
+@pytest.mark.one_version
 def test_a_login_that_may_not_is_told_at_the_start(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as admin:
         admin.execute("drop role if exists pgdrip_test_nobody")

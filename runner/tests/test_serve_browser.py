@@ -25,6 +25,7 @@ def chromium() -> str:
     return found
 
 
+@pytest.mark.one_version
 def test_a_person_unsubscribes_on_the_page(site: Site, chromium: str) -> None:
     (message,) = site.messages()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

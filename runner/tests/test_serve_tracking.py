@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from engine import ONE_STEP
-from test_serve import Links, Site, public_url, site
+from test_serve import HTTP, Links, Site, public_url, site
 
 __all__ = ["public_url", "site"]
 pytestmark = pytest.mark.timeout(120)
@@ -77,12 +77,12 @@ def test_a_person_opens_and_clicks_G1(tracked: Site) -> None:
     (message,) = tracked.messages(1, "p")
     _later(tracked)
     pixel = _tracked_links(message, tracked.base)[-1]
-    answer = httpx.get(pixel, headers=BROWSER)
+    answer = HTTP.get(pixel, headers=BROWSER)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/gif"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.content.startswith(b"GIF89a")
-    answer = httpx.get(
+    answer = HTTP.get(
         f"{tracked.base}/c/{message['link_token']}/1",
         headers={**BROWSER, "X-Forwarded-For": "2001:db8::7"},
     )
@@ -100,9 +100,9 @@ def test_head_is_no_hit_and_nothing_leads_elsewhere_X6(tracked: Site) -> None:
     _later(tracked)
     token = message["link_token"]
     for link in _tracked_links(message, tracked.base):
-        answer = httpx.head(link, headers=BROWSER)
+        answer = HTTP.head(link, headers=BROWSER)
         assert answer.status_code == (302 if "/c/" in link else 200)
-        assert httpx.post(link).status_code == 405
+        assert HTTP.post(link).status_code == 405
     for path in (
         f"/c/{token}/99",
         f"/c/{token}/0",
@@ -111,17 +111,18 @@ def test_head_is_no_hit_and_nothing_leads_elsewhere_X6(tracked: Site) -> None:
         f"/c/{message['message_token']}/1",
         f"/c/{token}/1?url=https://evil.example",
     ):
-        answer = httpx.get(tracked.base + path, headers=BROWSER)
+        answer = HTTP.get(tracked.base + path, headers=BROWSER)
         if "?url=" in path:
             assert answer.headers["location"] == "https://example.com/one?a=1&b=2"
         else:
             assert answer.status_code == 404, path
             assert "leads nowhere" in answer.text
             assert "location" not in answer.headers
-    assert httpx.get(f"{tracked.base}/o/nonsense.gif").content.startswith(b"GIF89a")
+    assert HTTP.get(f"{tracked.base}/o/nonsense.gif").content.startswith(b"GIF89a")
     assert _hits(tracked) == {("clicked", False): 1}
 
 
+@pytest.mark.one_version
 def test_without_a_database_the_pixel_is_shown(tracked: Site) -> None:
     (message,) = tracked.messages(1, "d")
     with psycopg.connect(tracked.engine.url, autocommit=True) as admin:
@@ -131,10 +132,10 @@ def test_without_a_database_the_pixel_is_shown(tracked: Site) -> None:
             " where datname = %s and usename = 'pgdrip_test_public'",
             (admin.info.dbname,),
         )
-        pixel = httpx.get(f"{tracked.base}/o/{message['link_token']}.gif", timeout=60)
+        pixel = HTTP.get(f"{tracked.base}/o/{message['link_token']}.gif", timeout=60)
         assert pixel.status_code == 200
         assert pixel.content.startswith(b"GIF89a")
-        click = httpx.get(f"{tracked.base}/c/{message['link_token']}/1", timeout=60)
+        click = HTTP.get(f"{tracked.base}/c/{message['link_token']}/1", timeout=60)
         assert click.status_code == 503
         admin.execute("alter role pgdrip_test_public login")
     assert _hits(tracked) == {}

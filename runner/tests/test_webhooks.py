@@ -27,6 +27,7 @@ from engine import ONE_STEP, Engine
 from pgdrip.web.app import make_app
 from pgdrip.web.webhooks import MAX_BODY, Webhooks
 from pgdrip.web.webhooks.signatures import is_sns_address
+from test_serve import HTTP
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -87,7 +88,7 @@ class Receiver:
             "X-Twilio-Email-Event-Webhook-Timestamp": stamp,
         }
         address = self.address("grid")
-        return httpx.post(address, content=body, headers={**names, **headers}, timeout=60)
+        return HTTP.post(address, content=body, headers={**names, **headers}, timeout=60)
 
     def sns(self, report: Any, identity: str = "m1", **more: str) -> httpx.Response:
         message = {
@@ -103,7 +104,7 @@ class Receiver:
         return self.post(sign(message))
 
     def post(self, message: Any) -> httpx.Response:
-        return httpx.post(
+        return HTTP.post(
             self.address("ses"),
             content=json.dumps(message).encode(),
             headers={"Content-Type": "text/plain; charset=UTF-8"},
@@ -233,6 +234,7 @@ def test_what_sendgrid_says_of_a_bounce_is_told_apart(receiver: Receiver) -> Non
     }
 
 
+@pytest.mark.one_version
 def test_what_is_not_signed_is_not_read(receiver: Receiver) -> None:
     (claim,) = receiver.messages(1, "t")
     receiver.engine.settle([claim])
@@ -255,17 +257,15 @@ def test_what_is_not_signed_is_not_read(receiver: Receiver) -> None:
         f"{prefix}Timestamp": stamp,
     }
     tampered = body.replace(b"spamreport", b"group_unsub")
-    assert (
-        httpx.post(receiver.address("grid"), content=tampered, headers=headers).status_code == 401
-    )
+    assert HTTP.post(receiver.address("grid"), content=tampered, headers=headers).status_code == 401
     for account in ("silent", "nobody", "%00"):
-        answer = httpx.post(receiver.address(account), content=body, headers=headers)
+        answer = HTTP.post(receiver.address(account), content=body, headers=headers)
         assert answer.status_code == 404, account
     foreign = f"{receiver.base}/webhooks/{receiver.engine.organization_id + 1000}/grid"
-    assert httpx.post(foreign, content=body, headers=headers).status_code == 404
+    assert HTTP.post(foreign, content=body, headers=headers).status_code == 404
     huge = f"{receiver.base}/webhooks/{10**30}/grid"
-    assert httpx.post(huge, content=body, headers=headers).status_code == 404
-    assert httpx.get(receiver.address("grid")).status_code == 405
+    assert HTTP.post(huge, content=body, headers=headers).status_code == 404
+    assert HTTP.get(receiver.address("grid")).status_code == 405
     oversized = b"[" + b" " * MAX_BODY + b"]"
     assert receiver.sendgrid(oversized).status_code == 413
     assert receiver.sendgrid(b"\xff\xfenonsense").status_code == 200, "signed, and of no use"
@@ -313,6 +313,69 @@ def test_ses_over_sns(receiver: Receiver) -> None:
     assert [row["reason"] for row in rows] == ["bounced", "complained"]
 
 
+def test_ses_reordered_duplicated_early_and_replayed_counts_once(receiver: Receiver) -> None:
+    claims = receiver.messages(12, "r")
+    early, rest = claims[:4], claims[4:]
+    receiver.engine.settle(rest)
+    reports = [
+        (
+            f"{kind}-{claim['enrollment_id']}",
+            _ses(claim, kind, **{kind.lower(): {"timestamp": "2026-03-02T09:01:00Z", **more}}),
+        )
+        for claim in claims
+        for kind, more in (
+            ("Delivery", {}),
+            ("Open", {"userAgent": "Mozilla/5.0 Chrome/143"}),
+            ("Click", {"userAgent": "Mozilla/5.0 Chrome/143", "link": "https://example.com"}),
+        )
+    ]
+    for identity, report in random.Random(7).sample(reports * 2, 2 * len(reports)):  # noqa: S311
+        assert receiver.sns(report, identity).status_code == 200
+    assert receiver.events() == {"delivered": 8, "opened": 8, "clicked": 8}
+    receiver.engine.settle(early)
+    receiver.engine.at(None)
+    receiver.engine.connection.execute(
+        "update drip_core.provider_events set next_try_at = '-infinity' where state = 'parked'"
+    )
+    receiver.engine.value("select drip.tick()")
+    for identity, report in reports:
+        assert receiver.sns(report, identity).status_code == 200
+    assert receiver.events() == {"delivered": 12, "opened": 12, "clicked": 12}
+    assert receiver.engine.violations() == []
+
+
+@pytest.mark.one_version
+def test_sns_tampered_and_oversized_is_not_read(receiver: Receiver) -> None:
+    (claim,) = receiver.messages(1, "z")
+    receiver.engine.settle([claim])
+    complaint = _ses(claim, "Complaint", complaint={"complaintFeedbackType": "abuse"})
+    signed = sign(
+        {
+            "Type": "Notification",
+            "MessageId": "z1",
+            "TopicArn": TOPIC,
+            "Timestamp": "2026-11-24T09:00:01.000Z",
+            "Message": json.dumps(complaint),
+            "SignatureVersion": "2",
+            "SigningCertURL": CERTIFICATE,
+        }
+    )
+    for change in (
+        {"Message": json.dumps({**complaint, "eventType": "Bounce"})},
+        {"MessageId": "z2"},
+        {"Timestamp": "2026-11-24T09:00:02.000Z"},
+        {"Signature": "AAAA"},
+        {"Signature": ""},
+    ):
+        assert receiver.post({**signed, **change}).status_code == 401, change
+    assert receiver.sns("x" * MAX_BODY, "z3").status_code == 413
+    assert receiver.events() == {}
+    assert receiver.engine.value("select count(*) from drip_core.provider_events") == 0
+    assert receiver.post(signed).status_code == 200, "as it was signed it is"
+    assert receiver.events() == {"complained": 1}
+
+
+@pytest.mark.one_version
 def test_sns_confirms_the_configured_topic_only(receiver: Receiver) -> None:
     confirmation = {
         "Type": "SubscriptionConfirmation",
@@ -340,15 +403,25 @@ def test_sns_confirms_the_configured_topic_only(receiver: Receiver) -> None:
         assert receiver.post(changed).status_code == 401, change
     tampered = sign(confirmation) | {"Token": "other"}
     assert receiver.post(tampered).status_code == 401
-    assert httpx.post(receiver.address("ses"), content=b"[1]").status_code == 401
-    assert httpx.post(receiver.address("ses"), content=b"nonsense").status_code == 401
+    assert HTTP.post(receiver.address("ses"), content=b"[1]").status_code == 401
+    assert HTTP.post(receiver.address("ses"), content=b"nonsense").status_code == 401
     assert len(receiver.fetched) == 2, "nobody else's address was visited"
 
 
+@pytest.mark.one_version
 def test_an_outage_is_answered_with_503_and_the_retry_is_taken(receiver: Receiver) -> None:
     (claim,) = receiver.messages(1, "o")
     receiver.engine.settle([claim])
-    report = [_grid(claim, "delivered")]
+    delivery = {"timestamp": "2026-03-02T09:01:00Z"}
+
+    def by_sendgrid() -> httpx.Response:
+        return receiver.sendgrid([_grid(claim, "open", useragent="Mozilla/5.0 Chrome/143")])
+
+    def by_ses() -> httpx.Response:
+        return receiver.sns(_ses(claim, "Delivery", delivery=delivery), "o1")
+
+    both = (by_sendgrid, by_ses)
+    assert receiver.sns("warms up", "o0").status_code == 200
     with psycopg.connect(receiver.engine.url, autocommit=True) as admin:
         admin.execute("alter role pgdrip_test_webhooks nologin")
         admin.execute(
@@ -356,14 +429,17 @@ def test_an_outage_is_answered_with_503_and_the_retry_is_taken(receiver: Receive
             " where datname = %s and usename = 'pgdrip_test_webhooks'",
             (admin.info.dbname,),
         )
-        answer = receiver.sendgrid(report)
-        assert answer.status_code == 503
-        assert "retry-after" in answer.headers
+        for send in both:
+            answer = send()
+            assert answer.status_code == 503
+            assert "retry-after" in answer.headers
+        assert receiver.events() == {}
         admin.execute("alter role pgdrip_test_webhooks login")
-    while receiver.sendgrid(report).status_code != 200:
-        pass
-    assert receiver.sendgrid(report).status_code == 200
-    assert receiver.events() == {"delivered": 1}
+    for send in both:
+        while send().status_code != 200:
+            pass
+        assert send().status_code == 200
+    assert receiver.events() == {"opened": 1, "delivered": 1}
 
 
 def test_only_addresses_of_amazon_are_visited() -> None:

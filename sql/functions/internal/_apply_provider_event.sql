@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_react_to_provider_event.sql, functions/internal/_note_failure.sql, functions/internal/_read_token.sql
+-- requires: functions/internal/_react_to_provider_event.sql, functions/internal/_note_failure.sql, functions/internal/_read_token.sql, functions/internal/_hash_address.sql
 -- Reacts to a provider's report; what goes wrong is written down, heeded by the claim and tried again by drip.tick.
 -- Locks: as _react_to_provider_event. Errors: none. A repeat changes nothing.
 create or replace function drip_core._apply_provider_event(organization_id bigint, event_id bigint)
@@ -41,6 +41,29 @@ exception
       when others then
         select null::bigint as enrollment_id, null::bigint as contact_id, null::drip.channel as channel into v_named;
     end;
+    if v_named.contact_id is null then
+      -- whose address the provider names
+      begin
+        select null::bigint as enrollment_id, k.id as contact_id, k.channel
+        into v_named
+        from drip_core.provider_events as p
+        cross join lateral (
+          select c.id, 'email'::drip.channel as channel
+          from drip_core.contacts as c
+          where c.organization_id = v_org and c.email_hash = drip_core._hash_address('email', p.detail ->> 'recipient')
+          union all
+          select c.id, 'whatsapp_cloud'
+          from drip_core.contacts as c
+          where c.organization_id = v_org and c.phone_hash = drip_core._hash_address('whatsapp_cloud', p.detail ->> 'recipient')
+        ) as k
+        where p.organization_id = v_org and p.id = _apply_provider_event.event_id
+        order by k.id
+        limit 1;
+      exception
+        when others then
+          select null::bigint as enrollment_id, null::bigint as contact_id, null::drip.channel as channel into v_named;
+      end;
+    end if;
     perform drip_core._note_failure(
       v_org, 'provider_event', p.id, v_named.contact_id, v_named.enrollment_id, v_named.channel,
       case

@@ -78,10 +78,11 @@ begin
   set
     provider_message_id = drip_core._blind_id(p.provider_message_id),
     dedupe_key = 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex'),
+    message_token = case when not drip_core._mentions(p.message_token, v_words) then p.message_token end,
     detail = '{}'
   where p.organization_id = v_org and p.state in ('parked', 'unmatched') and p.dedupe_key not like 'erased:%'
     and (drip_core._mentions(p.provider_message_id, v_words) or drip_core._mentions(p.dedupe_key, v_words)
-      or drip_core._mentions(p.detail::text, v_words));
+      or drip_core._mentions(p.message_token, v_words) or drip_core._mentions(p.detail::text, v_words));
   update drip_core.tracking_hits as h
   set user_agent = null, ip = null
   where h.organization_id = v_org and h.enrollment_id = any (v_enrollments);

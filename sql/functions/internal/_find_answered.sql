@@ -21,19 +21,23 @@ declare
   v_ids constant text[] := array(
     select distinct btrim(i.id, '<> ') from unnest(_find_answered.ids || _find_answered.reply_id) as i (id) where btrim(i.id, '<> ') <> '' limit 100
   );
+  v_enrollments bigint[];
+  v_steps bigint[];
+  v_named_first boolean[];
 begin
+  -- first what the tokens say, then the rows: joined at once, each enrollment of the organization may be held against each token
+  select array_agg(t.enrollment_id), array_agg(t.step_id), array_agg(k.is_named_first)
+  into v_enrollments, v_steps, v_named_first
+  from (
+    select m.parts[1] as token, i.id = btrim(_find_answered.reply_id, '<> ') as is_named_first
+    from unnest(v_ids || lower(split_part(_find_answered.to_address, '@', 1))) as i (id)
+    cross join lateral regexp_matches(lower(i.id), '[0-9a-f]{66}', 'g') as m (parts)
+  ) as k
+  cross join lateral drip_core._read_token(k.token, 'message') as t
+  where t.organization_id = v_org;
   select e.id, x.step_id, e.contact_id, 'token'
   into enrollment_id, step_id, contact_id, attributed_by
-  from (
-    select t.enrollment_id, t.step_id, k.is_named_first
-    from (
-      select m.parts[1] as token, i.id = btrim(_find_answered.reply_id, '<> ') as is_named_first
-      from unnest(v_ids || lower(split_part(_find_answered.to_address, '@', 1))) as i (id)
-      cross join lateral regexp_matches(lower(i.id), '[0-9a-f]{66}', 'g') as m (parts)
-    ) as k
-    cross join lateral drip_core._read_token(k.token, 'message') as t
-    where t.organization_id = v_org
-  ) as x
+  from unnest(v_enrollments, v_steps, v_named_first) as x (enrollment_id, step_id, is_named_first)
   join drip_core.enrollments as e on e.organization_id = v_org and e.id = x.enrollment_id
   join drip_core.steps as s on s.organization_id = v_org and s.id = x.step_id
   left join drip_core.messages as m on m.organization_id = v_org and m.enrollment_id = e.id and m.step_id = s.id

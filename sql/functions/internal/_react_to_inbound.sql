@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_blank_inbound.sql, functions/internal/_is_erased_address.sql, functions/internal/_classify_inbound.sql, functions/internal/_find_answered.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_change_status.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_withdraw_consent.sql, functions/internal/_return_date.sql, functions/internal/_read_token.sql, functions/internal/_sendable_from.sql, functions/internal/_sending_windows.sql, functions/internal/_known_timezone.sql
+-- requires: functions/internal/_blank_inbound.sql, functions/internal/_is_erased_address.sql, functions/internal/_names_erased.sql, functions/internal/_classify_inbound.sql, functions/internal/_find_answered.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_change_status.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_withdraw_consent.sql, functions/internal/_return_date.sql, functions/internal/_read_token.sql, functions/internal/_sendable_from.sql, functions/internal/_sending_windows.sql, functions/internal/_known_timezone.sql
 -- What a campaign makes of an inbound message that has landed: whose and which message it answers; a person's answer has its
 -- event and does what on_reply says, an absence note makes the enrollment wait, a stop word or a mail to the unsubscribe
 -- address unsubscribes; on WhatsApp it opens the session that free texts wait for. A reply acts on the enrollment that it answers, or on the one of the same contact that is open in
@@ -42,7 +42,12 @@ begin
   cross join lateral drip_core._read_token(m.parts[1], 'link') as t
   where v_in.channel = 'email' and t.organization_id = v_org
   limit 1;
-  if v_named.enrollment_id is not null and v_in.class in ('human', 'unsubscribe_request', 'list') then
+  -- written by a mail program for a person counts; an answer to anything, as an absence note is, does not
+  if v_named.enrollment_id is not null and (
+    v_in.class in ('human', 'unsubscribe_request', 'list')
+    or (v_in.class = 'auto_reply' and lower(btrim(v_in.headers ->> 'auto-submitted')) = 'auto-generated'
+      and v_in.subject ~* '^\s*unsubscribe [0-9a-f]{66}\s*$')
+  ) then
     v_in.class := 'unsubscribe_request';
     v_source := 'mailto';
     select e.id as enrollment_id, v_named.step_id as step_id, e.contact_id, 'token'::text as attributed_by
@@ -186,7 +191,9 @@ begin
     attributed_by = case when v_row.id is not null then v_found.attributed_by end
   where i.organization_id = v_org and i.id = v_in.id;
   -- of an erased person nothing is written down again
-  if v_row.erased_at is not null or drip_core._is_erased_address(v_org, v_in.from_hash) then
+  if v_row.erased_at is not null or drip_core._is_erased_address(v_org, v_in.from_hash)
+    or (v_in.class in ('delivery_report', 'complaint') and drip_core._names_erased(v_org, v_in::text))
+  then
     perform drip_core._blank_inbound(v_org, array[v_in.id]);
   end if;
 end;

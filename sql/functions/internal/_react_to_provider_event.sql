@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_read_token.sql, functions/internal/_blind_id.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_withdraw_consent.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_hash_address.sql, functions/internal/_is_machine_agent.sql, functions/internal/_soft_bounces_last.sql, functions/internal/_is_erased_address.sql, functions/internal/_note_aliases.sql
+-- requires: functions/internal/_read_token.sql, functions/internal/_blind_id.sql, functions/internal/_lock_person.sql, functions/internal/_settle_by_fact.sql, functions/internal/_withdraw_consent.sql, functions/internal/_unsubscribe_message.sql, functions/internal/_hash_address.sql, functions/internal/_is_machine_agent.sql, functions/internal/_soft_bounces_last.sql, functions/internal/_note_aliases.sql, functions/internal/_names_erased.sql
 -- What a campaign makes of a provider's report that has landed: finds its message (by our token, else by the provider's id),
 -- writes the event, and does what follows. An early one (its message is in flight, or not known yet) is parked for
 -- drip.tick, three days at most; one that names no message stays visible. A held message is settled: it was sent.
@@ -27,7 +27,6 @@ declare
   v_type drip.event_type;
   v_state drip.fact_state := 'applied'::drip.fact_state;
   v_hashes bytea[];
-  v_recipient text;
   v_is_erased boolean;
   v_cause jsonb;
 begin
@@ -76,9 +75,8 @@ begin
 
   if v_row.status is null and not coalesce(v_row.is_held, false) then
     -- nothing that was sent: a token that was never made, or too early
-    v_recipient := v_pe.detail ->> 'recipient';
-    v_is_erased := v_row.erased_at is not null or drip_core._is_erased_address(
-      v_org, drip_core._hash_address(case when strpos(v_recipient, '@') > 0 then 'email' else 'whatsapp_cloud' end::drip.channel, v_recipient));
+    v_is_erased := v_row.erased_at is not null or drip_core._names_erased(
+      v_org, concat_ws(' ', v_pe.provider_message_id, v_pe.dedupe_key, v_pe.message_token, v_pe.detail::text));
     update drip_core.provider_events as p
     set
       provider_message_id = case
@@ -88,6 +86,7 @@ begin
         when not v_is_erased or p.dedupe_key like 'erased:%' then p.dedupe_key
         else 'erased:' || encode(sha256(convert_to(p.dedupe_key, 'UTF8')), 'hex')
       end,
+      message_token = case when not v_is_erased or v_row.id is not null then p.message_token end,
       detail = case when v_is_erased then '{}' else p.detail end,
       state = case
         when v_row.id is null and v_pe.message_token is not null and v_pe.provider_message_id is null then 'unmatched'

@@ -1,6 +1,6 @@
 -- A person whose identifiers were planted wherever the API can write: after the erasure a scan of every column finds none.
 begin;
-select plan(19);
+select plan(25);
 create function pg_temp.found(p_words text[])
 returns text
 language plpgsql
@@ -79,6 +79,7 @@ select drip.record_provider_event(drip_test.org(), '{"provider_message_id": "tru
 select drip.record_provider_event(
   drip_test.org(), '{"provider_message_id": "true_49301237788@c.us_8", "type": "delivered", "detail": {"x": "zoe"}}'
 ) = 'parked';
+select drip.record_provider_event(drip_test.org(), '{"message_token": "to zoe@example.org", "type": "delivered"}') = 'unknown';
 select drip.record_open(drip.get_message(drip_test.org(), drip_test.kept('done'), 's1') ->> 'link_token', 'phone of zoe', '192.0.2.1');
 select drip_core._note_failure(
   drip_test.org(), 'tag', drip_test.kept('zoe'), drip_test.kept('zoe'), null, null, null,
@@ -164,7 +165,46 @@ select
   drip.record_inbound(
     drip_test.org(), '{"channel": "email", "from_address": "zoe.old@example.org", "text": "Zoëtte again", "external_id": "zoe-2"}'
   ) is not null;
+-- nobody's message, and her name where no recipient is looked for: in ids, in words, in fields of a provider's own
+select is(
+  (
+    select string_agg(drip.record_provider_event(drip_test.org(), e.event), ' ' order by e.ordinal)
+    from jsonb_array_elements('[
+      {"provider_message_id": "true_49301237788@c.us_99", "type": "delivered"},
+      {"provider_message_id": "p1", "type": "bounced", "reason": "550 5.1.1 <zoe@example.org>: unknown"},
+      {"provider_message_id": "p2", "type": "delivered", "external_id": "ev/zoe.old@example.org/7"},
+      {"provider_message_id": "p3", "type": "clicked", "detail": {"smtp": {"to": ["Zoe@Example.org."]}, "url": "https://x.example"}},
+      {"provider_message_id": "p4", "type": "delivered", "detail": {"wa_id": "49301237788"}},
+      {"message_token": "zoe@example.org", "type": "opened", "detail": {"ip": "192.0.2.1"}}
+    ]') with ordinality as e (event, ordinal)
+  ), 'parked parked parked parked parked unknown', 'X7: reports that name her are counted, wherever they do'
+);
+select is(
+  drip.record_provider_event(
+    drip_test.org(), '{"provider_message_id": "p2", "type": "delivered", "external_id": "ev/zoe.old@example.org/7"}'
+  ), 'duplicate', 'X7: once'
+);
+select is(
+  drip.record_provider_event(drip_test.org(), '{"provider_message_id": "p5", "type": "delivered", "detail": {"to": "bob@example.org", "n": "4930123"}}'),
+  'parked', 'a report of somebody else is'
+);
+select is(
+  (
+    select p.detail ->> 'to' from drip_core.provider_events as p
+    where p.organization_id = drip_test.org() and p.provider_message_id = 'p5'
+  ),
+  'bob@example.org', 'kept as it came'
+);
+select isnt(
+  drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "MAILER-DAEMON@mx.example", "subject": "failure notice",
+    "text": "<zoe@example.org>: no such user", "external_id": "dsn-9"}'), null, 'X7: a mail system''s letter about her lands'
+);
+select drip.record_click(drip.get_message(drip_test.org(), drip_test.kept('done'), 's1') ->> 'link_token', 1, 'phone of zoe', '192.0.2.1') is null;
+select drip.record_open(drip.get_message(drip_test.org(), drip_test.kept('done'), 's1') ->> 'link_token', 'phone of zoe', '192.0.2.1');
 select is(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), '', 'X7: what arrives late leaves no identifier');
+select drip_test.at(drip_core.now() + interval '4 days');
+select drip.tick();
+select is(pg_temp.found(array['zoe', 'quarkschmidt', '49301237788', 'crm-zq77']), '', 'X7: nor when it was looked for and given up');
 select is(
   (
     select count(*) from drip_core.events as v

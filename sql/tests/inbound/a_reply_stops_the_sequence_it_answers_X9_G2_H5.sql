@@ -1,6 +1,6 @@
 -- pause, exit and continue; attributed to the message it answers; landed once; what answers nothing is kept and visible.
 begin;
-select plan(30);
+select plan(32);
 select drip_test.organization('A');
 select drip_test.mailbox(drip_test.org(), 'box');
 select drip_test.email_sequence(drip_test.org(), 'pausing', 3);
@@ -149,6 +149,23 @@ select is((
   select count(*) from drip_core.reaction_failures as f
   where f.organization_id = drip_test.org()
 ), 0::bigint, 'no reaction failed');
+-- whoever writes a month after our last message answers none of them; what is written is bounded
+select drip_test.at(drip_core.now() + interval '31 days');
+select is(
+  pg_temp.kept_of(pg_temp.reply(drip_test.kept('exiting'), '{"external_id": "late", "in_reply_to": [], "from_address": "bob@example.net"}')),
+  'human unmatched', 'a bare mail is taken for an answer for 30 days'
+);
+select drip_test.keep('long', pg_temp.reply(drip_test.kept('exiting'), jsonb_build_object(
+  'external_id', 'long', 'text', repeat('a', 300000), 'subject', repeat('b', 5000), 'headers', jsonb_build_object('X-Long', repeat('c', 9000))
+)));
+select is(
+  (
+    select length(i.text_body) || ' ' || length(i.subject) || ' ' || length(i.headers ->> 'x-long')
+    from drip_core.inbound_messages as i
+    where i.organization_id = drip_test.org() and i.id = drip_test.kept('long')
+  ),
+  '100000 1000 4000', 'H5: a huge mail lands, within bounds'
+);
 select drip_test.no_violations();
 select * from finish();
 rollback;

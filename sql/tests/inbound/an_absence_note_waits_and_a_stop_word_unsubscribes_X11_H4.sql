@@ -1,6 +1,6 @@
 -- Out of office: a fact of its own, no reply, no unsubscribe; the enrollment waits. Stop words, and mail to the unsubscribe address.
 begin;
-select plan(28);
+select plan(31);
 select drip_test.organization('A', 'Europe/Berlin');
 select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'box', '{"config": {"unsubscribe_address": "leave@sender.example"}}');
@@ -127,6 +127,29 @@ select results_eq(
     select r.outcome::text
     from drip.enroll(drip_test.org(), 'mails', drip_test.contact(drip_test.org(), 'alias', '{"email": "alias@elsewhere.example"}')) as r $$,
   array['opted_out'], 'whoever wrote it is not written to either'
+);
+-- a mail program that says that it wrote the mail, as RFC 3834 would have it
+select drip_test.keep('fay', (drip_test.enrolled(drip_test.org(), 'mails', array[drip_test.contact(drip_test.org(), 'fay')]))[1]);
+create temporary table fays on commit drop as select * from drip.claim(500, organization_id => drip_test.org());
+select drip_test.report((
+  select jsonb_agg(jsonb_build_object('organization_id', f.organization_id, 'enrollment_id', f.enrollment_id, 'claim_token', f.claim_token)) from fays as f
+));
+create function pg_temp.about_fay(subject text, headers jsonb)
+returns text
+language sql
+as $$
+  select drip.record_inbound(drip_test.org(), jsonb_build_object(
+    'channel', 'email', 'from_address', 'fay@example.net', 'to_address', 'leave@sender.example', 'headers', about_fay.headers,
+    'text', about_fay.headers::text, 'subject', format(about_fay.subject, f.link_token)))::text
+  from fays as f where f.enrollment_id = drip_test.kept('fay')
+$$;
+select pg_temp.about_fay('Automatic reply: unsubscribe %s', '{"Auto-Submitted": "auto-replied"}') is not null;
+select pg_temp.about_fay('unsubscribe %s', '{"Auto-Submitted": "auto-replied"}') is not null;
+select is(drip_test.state(drip_test.org(), drip_test.kept('fay')), 'active/-', 'X11: an absence note with such a subject unsubscribes nobody');
+select pg_temp.about_fay('unsubscribe %s', '{"Auto-Submitted": "auto-generated"}') is not null;
+select is(drip_test.state(drip_test.org(), drip_test.kept('fay')), 'unsubscribed/unsubscribed', 'H4: a mail that a program made of the header does');
+select is(
+  drip_test.events(drip_test.org(), drip_test.kept('fay')), 'enrolled sent auto_replied auto_replied unsubscribed', 'G2: and is no reply'
 );
 -- the message token is no key to it: third parties see it
 select

@@ -1,6 +1,6 @@
 -- Headers first, then who wrote it, the subject, the text. What no sign makes a machine's was written by a person.
 begin;
-select plan(35);
+select plan(45);
 create function pg_temp.class_of(
   subject text, body text, headers jsonb default '{}', from_address text default 'ann@example.net', channel drip.channel default 'email'
 )
@@ -21,6 +21,23 @@ select is(pg_temp.class_of('Réponse automatique : Hi', 'Absent'), 'out_of_offic
 select is(pg_temp.class_of('Respuesta automática: Hi', 'Fuera'), 'out_of_office', 'X11: Spanish');
 select is(pg_temp.class_of('Out of office', 'stop'), 'unsubscribe_request', 'a stop word alone counts where no header speaks of a machine');
 select is(pg_temp.class_of('Out of office', 'unsubscribe', '{"auto-submitted": "auto-replied"}'), 'out_of_office', 'X11: an absence note never unsubscribes');
+select is(
+  pg_temp.class_of(
+    'Re: Hi', e'I am away.\n\nOn Mon, 1 Dec 2026 at 10:00, Bob <b@x.example> wrote:\n> Stop\n> Unsubscribe: https://x.example/u/1',
+    '{"auto-submitted": "auto-replied"}'
+  ), 'out_of_office', 'X11: nor does what it quotes'
+);
+select is(
+  pg_temp.class_of('Automatic reply: Unsubscribe from noise', e'Away.\n\n> stop'), 'out_of_office', 'X11: nor the subject that it repeats'
+);
+select is(pg_temp.class_of('Abwesend', e'\n> stop'), 'out_of_office', 'X11: nor a quote and nothing else');
+select is(pg_temp.class_of('Abwesend', '> stop'), 'out_of_office', 'X11: from the first letter on');
+select is(pg_temp.class_of('Hi', 'stop', '{"x-apple-action": "vacation"}'), 'out_of_office', 'X11: Apple says so in a header of its own');
+select is(pg_temp.class_of('Hi', 'unsubscribe', '{"x-autoreply": "yes"}'), 'auto_reply', 'X11: so do others');
+select is(pg_temp.class_of('unsubscribe', 'Away', '{"precedence": "auto_reply"}'), 'auto_reply', 'X11: in the subject, too');
+select is(pg_temp.class_of('Hi', 'stop', '{"return-path": "<>"}'), 'auto_reply', 'X11: and the null sender');
+select is(pg_temp.class_of('Hi', 'stop', '{"return-path": "<ann@example.net>", "precedence": "bulk"}'), 'unsubscribe_request', 'a person has an address');
+select is(pg_temp.class_of('Re: Hi', 'STOP', '{}', 'MAILER-DAEMON@mx.example'), 'delivery_report', 'X11: a mail system asks for nothing');
 select is(pg_temp.class_of('Ticket 1', 'We got it', '{"auto-submitted": "auto-generated"}'), 'auto_reply', 'X11: a ticket system');
 select is(pg_temp.class_of('Ticket 1', 'We got it', '{"x-autorespond": "x"}'), 'auto_reply', 'X11: an older one');
 select is(pg_temp.class_of('Hi', 'Got it', '{"return-path": "<>"}'), 'auto_reply', 'X11: a null sender');

@@ -1,6 +1,6 @@
 -- Delivered, bounced, complained: idempotent, in any order, early ones parked, unknown ones visible, held messages settled.
 begin;
-select plan(46);
+select plan(47);
 select drip_test.organization('A');
 select drip_test.just(drip_test.org());
 select drip_test.mailbox(drip_test.org(), 'box', '{"daily_limit": 100}');
@@ -175,6 +175,16 @@ select is(pg_temp.land(8, 'unknown'), 'held', 'nobody knows');
 select is(pg_temp.report(8, 'complained'), 'recorded', 'who complains has got it');
 select is(pg_temp.events(8), 'enrolled held sent complained unsubscribed', 'settled as sent first');
 
+-- within bounds
+select pg_temp.report(8, 'opened', jsonb_build_object(
+  'external_id', 'huge', 'detail', jsonb_build_object('user_agent', 'Mozilla/5.0', 'everything', repeat('x', 100000))
+));
+select is(
+  (
+    select p.detail::text from drip_core.provider_events as p
+    where p.organization_id = drip_test.org() and p.dedupe_key = 'id:huge'
+  ), '{"truncated": true, "user_agent": "Mozilla/5.0"}', 'of a huge payload stays what is read of it'
+);
 -- what names no message; what is no report
 select is(
   drip.record_provider_event(drip_test.org(), jsonb_build_object('message_token', repeat('ab', 33), 'type', 'delivered')),

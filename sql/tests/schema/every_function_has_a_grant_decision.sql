@@ -59,6 +59,7 @@ insert into decisions values
 ('version', array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner']),
 -- for the operator alone
 ('apply_retention', '{}'),
+('rotate_link_key', '{}'),
 ('create_organization', '{}');
 
 -- internal functions are for the owners; these are called by the reporting views and by drip.doctor, which run as their caller
