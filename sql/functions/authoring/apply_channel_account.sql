@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_is_timezone.sql, functions/internal/_insert_lane.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql, functions/internal/_is_timezone.sql, functions/internal/_insert_lane.sql
 -- Creates or changes a sender (found by key) and, for a new one, its lane. Absent key keeps, null clears.
--- The channel of an account never changes. Locks: the account's row. Errors: PT404, PT409, PT422. A repeat changes nothing.
+-- The channel of an account never changes. Locks: the account's row. Errors: PT403, PT404, PT409, PT422. A repeat changes nothing.
 create or replace function drip.apply_channel_account(organization_id bigint, account jsonb)
 returns bigint
 language plpgsql
@@ -19,7 +19,7 @@ declare
   v_key text;
   v_problem text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'apply_channel_account');
   perform drip_core._require_known_keys(v_new, array[
     'key', 'channel', 'provider', 'address', 'display_name', 'config', 'secret_ref', 'daily_limit', 'ramp_start',
     'ramp_increment', 'min_gap', 'max_gap', 'timezone', 'on_unknown'
@@ -110,6 +110,7 @@ begin
   returning a.id into v_id;
 
   perform drip_core._insert_lane(v_org, v_id);
+  perform drip_core._audit(v_org, 'apply_channel_account', jsonb_build_object('channel_account_id', v_id, 'key', v_merged ->> 'key'));
   return v_id;
 end;
 $$;
@@ -117,4 +118,4 @@ $$;
 revoke all on function drip.apply_channel_account(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_channel_account(bigint, jsonb) to drip_app;
 comment on function drip.apply_channel_account(bigint, jsonb) is
-'Creates or changes a sender (found by key) and returns its id; absent key keeps, null clears. whatsapp_lite starts with 200 a day and gaps of 1 to 19 minutes. Errors: PT404, PT409 (channel), PT422.';
+'Creates or changes a sender (found by key) and returns its id; absent key keeps, null clears. whatsapp_lite starts with 200 a day and gaps of 1 to 19 minutes. Errors: PT403, PT404, PT409 (channel), PT422.';

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql
 -- Stores a WhatsApp template as the provider knows it (found by name and language): absent key keeps, null clears.
--- The placeholders are read from the components. Locks: the template's row. Errors: PT404, PT422. A repeat changes nothing.
+-- The placeholders are read from the components. Locks: the template's row. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.apply_whatsapp_template(organization_id bigint, template jsonb)
 returns bigint
 language plpgsql
@@ -18,7 +18,7 @@ declare
   v_parameters text[];
   v_id bigint;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'apply_whatsapp_template');
   perform drip_core._require_known_keys(v_new, array['name', 'language', 'category', 'status', 'parameter_format', 'components'], 'template');
   if coalesce(v_new ->> 'name', '') !~ '^[a-z0-9_]+$'
     or length(v_new ->> 'name') > 512
@@ -59,6 +59,8 @@ begin
     parameters = case when v_new ? 'components' then excluded.parameters else t.parameters end,
     updated_at = excluded.updated_at
   returning t.id into v_id;
+  perform drip_core._audit(
+    v_org, 'apply_whatsapp_template', jsonb_build_object('template_id', v_id, 'name', v_new ->> 'name', 'language', v_language));
   return v_id;
 end;
 $$;
@@ -66,4 +68,4 @@ $$;
 revoke all on function drip.apply_whatsapp_template(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_whatsapp_template(bigint, jsonb) to drip_app;
 comment on function drip.apply_whatsapp_template(bigint, jsonb) is
-'Stores a WhatsApp template (name, language, category, status, parameter_format, components) and returns its id. Errors: PT404, PT422.';
+'Stores a WhatsApp template (name, language, category, status, parameter_format, components) and returns its id. Errors: PT403, PT404, PT422.';
