@@ -13,10 +13,6 @@ declare
   v_held drip_core.held_messages;
   v_answers drip_core.disposition[];
 begin
-  if resolve_unknown.outcome is null or resolve_unknown.outcome not in ('sent', 'retry', 'rejected') then
-    raise exception 'unknown outcome'
-      using errcode = 'PT422', detail = format('outcome: %s', coalesce(resolve_unknown.outcome, 'null')), hint = 'Use sent, retry or rejected.';
-  end if;
   select h.*
   into v_held
   from drip_core.held_messages as h
@@ -25,6 +21,10 @@ begin
     select e.channel_account_id from drip_core.enrollments as e
     where e.organization_id = resolve_unknown.organization_id and e.id = resolve_unknown.enrollment_id
   )), 'resolve_unknown');
+  if resolve_unknown.outcome is null or resolve_unknown.outcome not in ('sent', 'retry', 'rejected') then
+    raise exception 'unknown outcome'
+      using errcode = 'PT422', detail = format('outcome: %s', coalesce(resolve_unknown.outcome, 'null')), hint = 'Use sent, retry or rejected.';
+  end if;
   perform drip_core._audit(
     resolve_unknown.organization_id, 'resolve_unknown',
     jsonb_build_object('enrollment_id', resolve_unknown.enrollment_id, 'outcome', resolve_unknown.outcome));
