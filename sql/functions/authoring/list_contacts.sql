@@ -22,6 +22,10 @@ begin
     raise exception 'invalid limit'
       using errcode = 'PT422', detail = format('limit: %s', coalesce(list_contacts."limit"::text, 'null')), hint = 'Use 1 to 10000.';
   end if;
+  if length(list_contacts.search) > 200 then
+    raise exception 'invalid search'
+      using errcode = 'PT422', detail = 'search: at most 200 characters', hint = 'Pass a part of a name, company, address or external_id.';
+  end if;
   return query
   select
     c.id, c.external_id, c.email, c.phone, c.first_name, c.last_name, c.company, c.timezone,

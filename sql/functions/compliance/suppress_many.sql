@@ -1,4 +1,4 @@
--- requires: functions/internal/_authorize.sql, functions/internal/_suppress_address.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_suppress_address.sql, functions/internal/_require_known_keys.sql
 -- Puts many addresses on the suppression list: objects {channel, address, reason, evidence}. Without a channel it holds
 -- for every channel that uses such an address. A bad one is answered with
 -- outcome 'invalid' and its problem; the others land.
@@ -62,6 +62,7 @@ begin
     detail := null;
     begin
       outcome := 'already_suppressed';
+      perform drip_core._require_known_keys(v_item.value, array['channel', 'address', 'reason', 'evidence'], format('suppressions[%s]', ordinal - 1));
       foreach v_channel in array case
         when v_item.value ->> 'channel' is not null then array[v_item.value ->> 'channel']
         when v_item.value ->> 'address' like '%@%' then array['email']

@@ -24,6 +24,10 @@ begin
     raise exception 'deals are needed'
       using errcode = 'PT422', detail = 'stage and deal_ids are null', hint = 'Pass a stage, deal ids, or both.';
   end if;
+  if cardinality(enroll_deals.deal_ids) > 100000 then
+    raise exception 'invalid deal_ids'
+      using errcode = 'PT422', detail = format('%s deals', cardinality(enroll_deals.deal_ids)), hint = 'Pass an array of at most 100,000 ids; call it in batches for more.';
+  end if;
   select i.id
   into v_missing
   from unnest(enroll_deals.deal_ids) as i (id)

@@ -38,6 +38,10 @@ begin
     raise exception 'invalid number of days'
       using errcode = 'PT422', detail = format('days: %s', coalesce(simulate.days::text, 'null')), hint = 'Use 1 to 366.';
   end if;
+  if cardinality(simulate.contact_ids) > 100000 then
+    raise exception 'invalid contact_ids'
+      using errcode = 'PT422', detail = format('%s contacts', cardinality(simulate.contact_ids)), hint = 'Pass an array of at most 100,000 ids.';
+  end if;
   v_sequence := drip_core._sequence_id(v_org, simulate.sequence_key);
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
   v_first_day := (v_start at time zone v_zone)::date;

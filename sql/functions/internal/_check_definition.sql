@@ -72,9 +72,9 @@ begin
       return query select 'retry.backoff', 'invalid', 'a list of at most 20 delays is needed, such as ["5 min", "10 min"]';
     else
       return query
-      select format('retry.backoff[%s]', b.ordinal - 1), 'invalid', drip_core._delay_problem(b.delay)
+      select format('retry.backoff[%s]', b.ordinal - 1), 'invalid', drip_core._delay_problem(coalesce(b.delay, 'null'))
       from jsonb_array_elements_text(v_def -> 'retry' -> 'backoff') with ordinality as b (delay, ordinal)
-      where drip_core._delay_problem(b.delay) is not null;
+      where drip_core._delay_problem(coalesce(b.delay, 'null')) is not null;
     end if;
   end if;
 
@@ -211,6 +211,10 @@ begin
           if v_step ? 'parameters' and jsonb_typeof(v_step -> 'parameters') <> 'object' then
             return query select v_path || '.parameters', 'invalid', 'parameters is an object from placeholder to text';
           else
+            return query
+            select v_path || '.parameters.' || left(e.key, 40), 'invalid', 'the value of a placeholder is a text'
+            from jsonb_each(coalesce(v_step -> 'parameters', '{}')) as e
+            where jsonb_typeof(e.value) not in ('string', 'number');
             return query
             select v_path || '.parameters', 'missing_parameter', format('the placeholder {{%s}} of the template has no value', u.name)
             from unnest(v_template.parameters) as u (name)

@@ -94,7 +94,7 @@ select is(
 select drip.suppress(drip_test.org(), 'email', 'bob@example.net', 'unsubscribed');
 select is(
   (select concat_ws(' ', j ->> 'would_send', j ->> 'reason', j ->> 'effect', j ->> 'subject') from drip.preview(drip_test.org(), 'welcome', 'intro', drip_test.kept('bob')) as j),
-  'false unsubscribed ends_enrollment Hi B<o>b', 'who would not get it: the reason, and what it would have been'
+  'false opted_out ends_enrollment Hi B<o>b', 'who would not get it: the reason, and what it would have been'
 );
 select matches(
   drip_test.error_of('select drip.preview(drip_test.org(), ''welcome'', ''into'', drip_test.kept(''ann''))'), '^PT404 \| step not found \| .*step_key: into', 'PT404: a step'
