@@ -96,8 +96,8 @@ begin
       ) then
         return query select v_path || '.account', 'not_found',
           format('there is no channel account "%s"', left(v_item ->> 'account', 100))
-          || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(coalesce(v_item ->> 'account', ''), array(
-            select a.key from drip_core.channel_accounts as a where a.organization_id = v_org order by a.key limit 200))), '');
+          || coalesce('; did you mean "' || drip_core._nearest_word(coalesce(v_item ->> 'account', ''), array(
+            select a.key from drip_core.channel_accounts as a where a.organization_id = v_org order by a.key limit 200)) || '"?', '');
       end if;
       if v_item ? 'weight' and (jsonb_typeof(v_item -> 'weight') <> 'number' or (v_item ->> 'weight') !~ '^[1-9][0-9]{0,5}$') then
         return query select v_path || '.weight', 'invalid', 'a weight is a whole number from 1 to 999999';
