@@ -97,7 +97,7 @@ def test_no_secret_is_written_or_answered_anywhere(campaign: Campaign) -> None:
                 pgdrip("doctor", **environment),
                 pgdrip("report", **environment),
                 pgdrip("report", "--json", **environment),
-                *(pgdrip("why", str(e), **environment) for e in enrollments),
+                pgdrip("preview", "good", "intro", "--contact", "c0", **environment),
                 pgdrip("tick", **{**environment, "DATABASE_URL": unreachable}),
                 pgdrip("doctor", **{**environment, "DATABASE_URL": unreachable}),
             ]
@@ -118,6 +118,7 @@ def test_no_secret_is_written_or_answered_anywhere(campaign: Campaign) -> None:
     assert "5.7.8 not *** (***" in lanes[0]["detail"]
 
     for run in runs:
+        assert "Usage:" not in run.stderr
         assert found_in(run.stdout + run.stderr, PLANTED) == [], run.args
     for name, rows in every_row(campaign.connection):
         assert found_in(rows, PLANTED) == [], name

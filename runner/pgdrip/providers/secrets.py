@@ -35,11 +35,11 @@ def secret_resolver(
         name = ref.removeprefix("env:")
         if _OWN_VARIABLE.match(name):
             raise sender_error("RUN11", f"secret_ref may not name the runner's own setting {name}")
-        value = environ.get(name)
-        if not value:
+        found = environ.get(name)
+        if not found:
             raise sender_error("RUN10", f"the environment variable {name} is not set")
-        remember_secret(value)
-        return value
+        remember_secret(found)
+        return found
 
     return resolve
 
