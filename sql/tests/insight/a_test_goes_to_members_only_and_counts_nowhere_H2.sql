@@ -21,8 +21,9 @@ language sql
 as $$
   select drip_test.error_of(format('select drip.send_test(drip_test.org(), ''welcome'', %L, drip_test.kept(''ann''), %L)', p_step, p_to));
 $$;
-select
-  is(pg_temp.refused(c.step, c.address), 'PT403 | a test goes to members only | to_address: not the ' || c.expected || ' of a member', 'H2: not to ' || c.who)
+select is(
+  pg_temp.refused(c.step, c.address), 'PT403 | a test goes to members only | to_address: not the ' || c.expected || ' of a member', 'H2: not to ' || c.who
+)
 from (
   values
   ('intro', 'ann@example.net', 'email address', 'the contact'),
@@ -93,8 +94,9 @@ select is_empty(
 -- it counts nowhere
 select is(drip_test.books(drip_test.org(), 'box'), 'used 0: 0 leased, 0 held, 0 sent', 'H2: no capacity is used');
 select is_empty($$ select from drip_core.messages where organization_id = drip_test.org() $$, 'H2: it is no message');
-select
-  is_empty($$ select from drip_core.events where organization_id = drip_test.org() and type <> 'suppressed' and type <> 'unsubscribed' $$, 'H2: nor an event');
+select is_empty(
+  $$ select from drip_core.events where organization_id = drip_test.org() and type <> 'suppressed' and type <> 'unsubscribed' $$, 'H2: nor an event'
+);
 select is_empty(
   $$ select from drip_report.sequence_overview as v where v.organization_id = drip_test.org() and (v.enrolled > 0 or v.messages_sent > 0) $$,
   'H2: nor in a report'

@@ -112,7 +112,8 @@ select is(
   concat_ws(' / ', drip_test.error_of(format('select drip.update_organization(%s, ''{}'')', drip_test.kept('a'))), (
     select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000001"}', true) is null
   ), drip_test.error_of(format('select drip.update_organization(%s, ''{}'')', drip_test.kept('a')))),
-  'PT403 | not allowed | update_organization needs the role admin; yours is member / f / PT403 | not allowed | update_organization needs the role admin; yours is member',
+  'PT403 | not allowed | update_organization needs the role admin; yours is member / f / '
+  || 'PT403 | not allowed | update_organization needs the role admin; yours is member',
   'H2: a login bound as member is no more by claiming to be the owner'
 );
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000004"}', true);
