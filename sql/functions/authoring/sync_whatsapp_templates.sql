@@ -1,7 +1,7 @@
--- requires: functions/authoring/apply_whatsapp_template.sql, functions/internal/_require_organization.sql
+-- requires: functions/authoring/apply_whatsapp_template.sql, functions/internal/_require_permission.sql, functions/internal/_audit.sql
 -- Brings the templates that a provider lists into force, each for itself. Where the list is whole, those that it does not name
 -- are deleted there: their steps wait.
--- Locks: as apply_whatsapp_template for each. Errors: PT404, PT422 (no array). A repeat changes nothing.
+-- Locks: as apply_whatsapp_template for each. Errors: PT403, PT404, PT422 (no array). A repeat changes nothing.
 create or replace function drip.sync_whatsapp_templates(organization_id bigint, templates jsonb, is_complete boolean default true)
 returns table (name text, language text, status text, outcome text, detail text)
 language plpgsql
@@ -16,7 +16,7 @@ declare
   v_item jsonb;
   v_old record;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'sync_whatsapp_templates');
   if sync_whatsapp_templates.templates is null or jsonb_typeof(sync_whatsapp_templates.templates) <> 'array' then
     raise exception 'invalid templates'
       using errcode = 'PT422', detail = 'templates: a JSON array is needed', hint = 'Pass the templates as the provider lists them.';
@@ -60,10 +60,12 @@ begin
       )
     returning t.name, t.language, t.status, 'not listed any more'::text, null::text;
   end if;
+  perform drip_core._audit(v_org, 'sync_whatsapp_templates', jsonb_build_object(
+    'templates', jsonb_array_length(sync_whatsapp_templates.templates), 'is_complete', sync_whatsapp_templates.is_complete));
 end;
 $$;
 
 revoke all on function drip.sync_whatsapp_templates(bigint, jsonb, boolean) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.sync_whatsapp_templates(bigint, jsonb, boolean) to drip_app;
 comment on function drip.sync_whatsapp_templates(bigint, jsonb, boolean) is
-'Brings the templates that a provider lists into force; those that a whole list does not name are deleted. One row each: name, language, status, outcome (added, changed, unchanged, … before, invalid, not listed any more), detail. Errors: PT404, PT422.';
+'Brings the templates that a provider lists into force; those that a whole list does not name are deleted. One row each: name, language, status, outcome (added, changed, unchanged, … before, invalid, not listed any more), detail. Errors: PT403, PT404, PT422.';

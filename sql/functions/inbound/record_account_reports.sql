@@ -10,7 +10,7 @@
 --   template_status   template, language, status
 --   opted_out         contact_address or user_id: suppressed on the channel, what is open ends
 -- Answers recorded, ignored (known, or older), unknown (no such sender, template or person) or invalid.
--- Locks: the lane, the account or the template; contacts as _withdraw_consent. Errors: PT404, PT422 (no array, over 10,000).
+-- Locks: the lane, the account or the template; contacts as _withdraw_consent. Errors: PT403, PT404, PT422 (no array, over 10,000).
 create or replace function drip.record_account_reports(organization_id bigint, account_key text, reports jsonb)
 returns table (ordinal int, outcome text, detail text)
 language plpgsql
@@ -33,7 +33,7 @@ declare
   v_count int;
   v_hash bytea;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'record_account_reports');
   if record_account_reports.reports is null or jsonb_typeof(record_account_reports.reports) <> 'array'
     or jsonb_array_length(record_account_reports.reports) > 10000
   then
@@ -168,4 +168,4 @@ $$;
 revoke all on function drip.record_account_reports(bigint, text, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_account_reports(bigint, text, jsonb) to drip_app, drip_runner;
 comment on function drip.record_account_reports(bigint, text, jsonb) is
-'Records what a provider says of a sender itself (blocked, throttled, limit, template_status, opted_out); one row each: ordinal (from 1), outcome (recorded, ignored, unknown, invalid), detail. Errors: PT404, PT422.';
+'Records what a provider says of a sender itself (blocked, throttled, limit, template_status, opted_out); one row each: ordinal (from 1), outcome (recorded, ignored, unknown, invalid), detail. Errors: PT403, PT404, PT422.';

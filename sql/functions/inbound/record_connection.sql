@@ -6,7 +6,7 @@
 --   connected     lets a sender send again that was stopped because its session was gone, and no other; a gap comes first
 -- What is stopped waits unharmed. Keys: state (required), occurred_at (the gateway's time, by which late news are known),
 -- detail. Answers blocked, resumed, unchanged, or stale (said before what is known already).
--- Locks: the lane. Errors: PT404, PT422. A repeat answers unchanged.
+-- Locks: the lane. Errors: PT403, PT404, PT422. A repeat answers unchanged.
 create or replace function drip.record_connection(organization_id bigint, account_key text, connection jsonb)
 returns text
 language plpgsql
@@ -23,7 +23,7 @@ declare
   v_l record;
   v_answer text;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'record_connection');
   if jsonb_typeof(v_new) is distinct from 'object' or v_new ->> 'state' is null
     or v_new ->> 'state' <> all (enum_range(null::drip.connection_state)::text[]) or (v_new ? 'occurred_at' and v_at is null)
   then
@@ -78,4 +78,4 @@ $$;
 revoke all on function drip.record_connection(bigint, text, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_connection(bigint, text, jsonb) to drip_runner;
 comment on function drip.record_connection(bigint, text, jsonb) is
-'Records what a gateway says of a sender''s session {state: connected, disconnected or banned, occurred_at, detail} and steers its lane; returns blocked, resumed, unchanged or stale. Errors: PT404, PT422.';
+'Records what a gateway says of a sender''s session {state: connected, disconnected or banned, occurred_at, detail} and steers its lane; returns blocked, resumed, unchanged or stale. Errors: PT403, PT404, PT422.';

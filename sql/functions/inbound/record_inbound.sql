@@ -6,7 +6,7 @@
 -- WhatsApp knows a person by a number, an id (header x-user-id), or both: each stands for the other once both were seen.
 -- Keys: channel, from_address (required); to_address, in_reply_to[], subject, text, headers{}, external_id, received_at.
 -- The same message twice (by external_id, else the Message-ID among its headers, else all of it, received_at included) is one.
--- Locks: as _react_to_inbound. Errors: PT404, PT422. A repeat returns the same id and changes nothing.
+-- Locks: as _react_to_inbound. Errors: PT403, PT404, PT422. A repeat returns the same id and changes nothing.
 create or replace function drip.record_inbound(organization_id bigint, message jsonb)
 returns bigint
 language plpgsql
@@ -28,7 +28,7 @@ declare
   v_hash bytea;
   v_id bigint;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'record_inbound');
   perform drip_core._require_known_keys(v_new, array[
     'channel', 'from_address', 'to_address', 'in_reply_to', 'subject', 'text', 'headers', 'external_id', 'received_at'
   ], 'message');
@@ -138,4 +138,4 @@ $$;
 revoke all on function drip.record_inbound(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_inbound(bigint, jsonb) to drip_app, drip_runner;
 comment on function drip.record_inbound(bigint, jsonb) is
-'Records a message that somebody wrote to us (a reply, an absence note, a stop word) and reacts to it; returns its id, the same for the same message. It always lands: drip_report.reaction_failures shows where the reaction failed. Errors: PT404, PT422.';
+'Records a message that somebody wrote to us (a reply, an absence note, a stop word) and reacts to it; returns its id, the same for the same message. It always lands: drip_report.reaction_failures shows where the reaction failed. Errors: PT403, PT404, PT422.';

@@ -3,7 +3,7 @@
 -- What is needed to check that a webhook is a sender's: its provider, what its config says of webhooks (public_key,
 -- topic_arn, the names of secrets: not secrets), the numbers that it may speak for, of a gateway its own number and session.
 -- Null where there is no such sender, or it says nothing.
--- Locks: none. Errors: PT404 (organization). Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404 (organization). Harmless to repeat.
 create or replace function drip.webhook_settings(organization_id bigint, account_key text)
 returns jsonb
 language plpgsql
@@ -12,7 +12,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform drip_core._require_served_organization(webhook_settings.organization_id);
+  perform drip_core._require_served_organization(webhook_settings.organization_id, 'webhook_settings');
   return (
     select (a.config -> 'webhook') || jsonb_strip_nulls(jsonb_build_object('provider', a.provider, 'numbers', (
       -- one webhook may speak for several numbers, all of this organization
@@ -36,4 +36,4 @@ $$;
 revoke all on function drip.webhook_settings(bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.webhook_settings(bigint, text) to drip_runner;
 comment on function drip.webhook_settings(bigint, text) is
-'Provider and webhook settings of a sender (config.webhook), by which pgdrip serve checks who calls; null: none. Errors: PT404.';
+'Provider and webhook settings of a sender (config.webhook), by which pgdrip serve checks who calls; null: none. Errors: PT403, PT404.';

@@ -66,7 +66,7 @@ begin
   where u.is_required and not v_given ? u.key;
   return query
   select
-    v_path || '.parameters.' || k.key, 'unknown_parameter',
+    v_path || '.parameters.' || left(k.key, 40), 'unknown_parameter',
     format('the template has no placeholder {{%s}}', left(k.key, 40))
     || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(k.key, p.keys)), '')
   from (
@@ -76,12 +76,12 @@ begin
   cross join jsonb_object_keys(v_given) as k (key)
   where k.key <> all (p.keys);
   return query
-  select v_path || '.parameters.' || e.key, 'invalid', 'a value is a text'
+  select v_path || '.parameters.' || left(e.key, 40), 'invalid', 'a value is a text'
   from jsonb_each(v_given) as e
   where jsonb_typeof(e.value) not in ('string', 'number', 'boolean');
   -- one that can turn out empty is refused by the API, message by message
   return query
-  select v_path || '.parameters.' || e.key, 'empty_parameter', 'the value can be empty, which WhatsApp refuses; give its merge field a default'
+  select v_path || '.parameters.' || left(e.key, 40), 'empty_parameter', 'the value can be empty, which WhatsApp refuses; give its merge field a default'
   from jsonb_each_text(v_given) as e
   where not exists (
     select from drip_core._parse_template(e.value) as t

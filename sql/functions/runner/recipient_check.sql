@@ -3,7 +3,7 @@
 -- What the channel of a message in flight said of the address it goes to, when it was asked: {reachable, provider_address,
 -- alias}. Null: it was not asked yet, or about another address, or its refusal is 90 days old: ask, and say so by
 -- drip.record_recipient_check.
--- Locks: none. Errors: PT404 (organization). Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404 (organization). Harmless to repeat.
 create or replace function drip.recipient_check(organization_id bigint, enrollment_id bigint, claim_token bigint)
 returns jsonb
 language plpgsql
@@ -15,7 +15,7 @@ as $$
 declare
   v_org constant bigint := recipient_check.organization_id;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'recipient_check');
   return (
     select jsonb_strip_nulls(jsonb_build_object('reachable', k.is_reachable, 'provider_address', k.provider_address, 'alias', k.alias))
     from drip_core.enrollments as e
@@ -31,4 +31,4 @@ $$;
 revoke all on function drip.recipient_check(bigint, bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.recipient_check(bigint, bigint, bigint) to drip_runner;
 comment on function drip.recipient_check(bigint, bigint, bigint) is
-'What the channel said of the address of a message in flight: {reachable, provider_address, alias}; null: it was not asked yet. Errors: PT404.';
+'What the channel said of the address of a message in flight: {reachable, provider_address, alias}; null: it was not asked yet. Errors: PT403, PT404.';

@@ -3,7 +3,7 @@
 -- Keeps what the channel of a message in flight said of the address it goes to, so that it is asked once per contact. Keys:
 -- reachable (true or false), provider_address (the name under which it wants messages), alias (another under which the
 -- person may write). True where it was kept; false where the claim is no longer valid or the person was erased.
--- Locks: the contact (share: whoever erases it comes before or after), then its own row. Errors: PT404, PT422. A repeat changes nothing.
+-- Locks: the contact (share: whoever erases it comes before or after), then its own row. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.record_recipient_check(organization_id bigint, enrollment_id bigint, claim_token bigint, result jsonb)
 returns boolean
 language plpgsql
@@ -17,7 +17,7 @@ declare
   v_new constant jsonb := jsonb_strip_nulls(record_recipient_check.result);
   v_row record;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'record_recipient_check');
   if jsonb_typeof(v_new) is distinct from 'object' or jsonb_typeof(v_new -> 'reachable') is distinct from 'boolean'
     or length(v_new ->> 'provider_address') > 200 or length(v_new ->> 'alias') > 200
   then
@@ -62,4 +62,4 @@ $$;
 revoke all on function drip.record_recipient_check(bigint, bigint, bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_recipient_check(bigint, bigint, bigint, jsonb) to drip_runner;
 comment on function drip.record_recipient_check(bigint, bigint, bigint, jsonb) is
-'Keeps what the channel said of the address of a message in flight {reachable, provider_address, alias}; false: the claim is no longer valid. Errors: PT404, PT422.';
+'Keeps what the channel said of the address of a message in flight {reachable, provider_address, alias}; false: the claim is no longer valid. Errors: PT403, PT404, PT422.';
