@@ -1,4 +1,4 @@
-"""What the isolation and the fuzz tests share: the functions of the catalog, and arguments for them.
+"""What the isolation and the fuzz tests share: functions of the catalog, and arguments for them.
 
 A function that is new is found in the catalog; one with an argument that has no generator here
 fails the test that meets it: somebody has to decide what a foreign value of it would be.
@@ -6,13 +6,14 @@ fails the test that meets it: somebody has to decide what a foreign value of it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, cast
 
 import psycopg
-from psycopg import sql
+from psycopg import conninfo, sql
 
 from pgdrip.migrate.statements import split_statements
 from tools.pgtap import TESTS
@@ -191,7 +192,8 @@ def _fill_function() -> LiteralString:
 
 def _number_from(connection: psycopg.Connection[Any], start: int) -> None:
     rows = connection.execute(
-        "select c.oid::regclass::text from pg_class as c join pg_sequence as s on s.seqrelid = c.oid"
+        "select c.oid::regclass::text from pg_class as c"
+        " join pg_sequence as s on s.seqrelid = c.oid"
         " where c.relnamespace = 'drip_core'::regnamespace and s.seqmax > %s",
         (B,),
     ).fetchall()
@@ -239,6 +241,119 @@ def _one(connection: psycopg.Connection[Any], query: str, values: Any = None) ->
     row = connection.execute(cast(LiteralString, query), values).fetchone()
     assert row is not None
     return row
+
+
+# ------------------------------------------------------------------------------------------ callers
+
+PASSWORD = "only for tests"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A way to come: bound to B or not, with which settings. `trusted`: no claims, not bound."""
+
+    name: str
+    bound: bool
+    settings: dict[str, str]
+    in_fast_suite: bool = True
+
+    @property
+    def is_trusted(self) -> bool:
+        return not self.bound and "request.jwt.claims" not in self.settings
+
+    @property
+    def speaks_for_b(self) -> bool:
+        return self.bound or self.name in ("setting", "jwt", "viewer")
+
+
+def callers(world: World) -> list[Caller]:
+    """Everybody who is not of organization A, and what he may try."""
+
+    def organization(of: int) -> dict[str, str]:
+        return {"drip.organization_id": str(of)}
+
+    def claims(**values: str | int) -> dict[str, str]:
+        return {"request.jwt.claims": json.dumps(values)}
+
+    a, b = world.a["organization_id"], world.b["organization_id"]
+    return [
+        Caller("bound", True, {}, False),
+        Caller("bound+setting of A", True, organization(a), False),
+        Caller("bound+jwt of A", True, claims(sub=world.a["profile_id"]) | organization(a)),
+        Caller("setting", False, organization(b)),
+        Caller("jwt", False, claims(sub=world.b["profile_id"]), False),
+        Caller(
+            "jwt+setting of A", False, claims(sub=world.b["profile_id"]) | organization(a), False
+        ),
+        Caller(
+            "jwt+claim of A", False, claims(sub=world.b["profile_id"], organization_id=a), False
+        ),
+        Caller("viewer", False, claims(sub=world.b["viewer_id"])),
+        Caller("stranger", False, claims(sub=world.nowhere["profile_id"]) | organization(a), False),
+        Caller("no organization", False, {}, False),
+        Caller("anonymous", False, claims(role="anon") | organization(a)),
+    ]
+
+
+@dataclass
+class Stage:
+    """A database with two organizations, and how to log in to it."""
+
+    url: str
+    admin: psycopg.Connection[Any]
+    world: World
+    functions: list[Function]
+    fingerprint: str
+
+    def login(self, role: str, caller: Caller) -> psycopg.Connection[Any]:
+        """A session of a login that has this role and nothing else, with the caller's settings."""
+        name = f"drip_test_{role}{'_b' if caller.bound else ''}"
+        connection = psycopg.connect(
+            conninfo.make_conninfo(self.url, user=name, password=PASSWORD), autocommit=True
+        )
+        row = connection.execute(
+            "select session_user, current_user, r.rolsuper, r.rolbypassrls, r.rolcanlogin,"
+            " exists (select from pg_class where relowner = r.oid),"
+            " pg_has_role(r.oid, 'drip_owner', 'member')"
+            " or pg_has_role(r.oid, 'drip_engine', 'member')"
+            " from pg_roles as r where r.rolname = session_user"
+        ).fetchone()
+        assert row == (name, name, False, False, True, False, False), "not an unprivileged login"
+        for setting, value in caller.settings.items():
+            connection.execute("select set_config(%s, %s, false)", (setting, value))
+        return connection
+
+
+@contextlib.contextmanager
+def open_stage(url: str) -> Iterator[Stage]:
+    """Fill a database with two organizations and make the logins; those are dropped at the end."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        world = build_world(url)
+        for role in (*ROLES, "none"):
+            for name in (f"drip_test_{role}", f"drip_test_{role}_b"):
+                _create_login(admin, name, role)
+            admin.execute(
+                "insert into drip_core.login_organizations values (%s, %s)",
+                (world.b["organization_id"], f"drip_test_{role}_b"),
+            )
+        (found,) = admin.execute(
+            "select drip_test.fingerprint(%s)", (world.a["organization_id"],)
+        ).fetchone() or ("",)
+        try:
+            yield Stage(url, admin, world, functions(admin), found)
+        finally:
+            for role in (*ROLES, "none"):
+                for name in (f"drip_test_{role}", f"drip_test_{role}_b"):
+                    admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+def _create_login(admin: psycopg.Connection[Any], name: str, role: str) -> None:
+    admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
+    admin.execute(
+        sql.SQL("create role {} login password {}").format(sql.Identifier(name), PASSWORD)
+    )
+    if role != "none":
+        admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(name)))
 
 
 # --------------------------------------------------------------------------------------- arguments

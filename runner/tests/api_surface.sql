@@ -142,3 +142,50 @@ begin
   end loop;
 end;
 $$;
+
+-- What drip_core.invariant_violations says, as whoever calls it has left the rows in this transaction.
+create function drip_test.violations()
+returns text
+language sql
+security definer
+as $$
+  select string_agg(format('%s (organization %s): %s', v.rule, v.organization_id, v.detail), e'\n') from drip_core.invariant_violations as v;
+$$;
+
+-- What goes on after it: the engine works on what was stored, everybody reads it. What fails there, with its place.
+create function drip_test.aftermath(organization_id bigint)
+returns setof text
+language plpgsql
+security definer
+as $$
+declare
+  v_statement text;
+  v_place text;
+begin
+  for v_statement in
+    select format('select count(x.*::text) from drip.%s as x', c.call)
+    from unnest(array[
+      'claim(50)', 'tick()', 'next_due_at()', format('list_contacts(%s)', $1), format('list_enrollments(%s)', $1),
+      format('list_sequences(%s)', $1), format('list_channel_accounts(%s)', $1)
+    ]) as c (call)
+    union all
+    select format('select count(v.*::text) from %s as v', c.oid::regclass)
+    from pg_class as c
+    where c.relkind = 'v' and c.relnamespace = 'drip_report'::regnamespace
+    union all
+    select format('select count(x.*::text) from drip_core.enrollments as e cross join lateral drip.why(%1$s, e.id) as x where e.organization_id = %1$s', $1)
+    union all
+    select format('select count(drip.export_contact(%1$s, c.id)::text) from drip_core.contacts as c where c.organization_id = %1$s', $1)
+    union all
+    select format('select count(drip.get_sequence(%1$s, s.key)::text) from drip_core.sequences as s where s.organization_id = %1$s and s.current_version is not null', $1)
+  loop
+    begin
+      execute v_statement;
+    exception
+      when others then
+        get stacked diagnostics v_place = pg_exception_context;
+        return next format('%s %s in %s at %s', sqlstate, sqlerrm, v_statement, split_part(v_place, e'\n', 1));
+    end;
+  end loop;
+end;
+$$;

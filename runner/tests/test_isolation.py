@@ -11,15 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import conninfo, sql
+from psycopg import sql
 
 import api_surface
-from api_surface import HIDDEN, ROLES, SCHEMAS, Function, World
+from api_surface import HIDDEN, ROLES, SCHEMAS, Caller, Function, Stage, World, callers
 
 #: Functions of the runner work for the messages of all organizations, unless its login is bound.
 FOR_ALL_ORGANIZATIONS = {
@@ -46,114 +45,10 @@ SERVED = {
 }
 
 
-PASSWORD = "only for tests"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A way to come: bound to B or not, with which settings. `trusted`: no claims, not bound."""
-
-    name: str
-    bound: bool
-    settings: dict[str, str]
-    in_fast_suite: bool = True
-
-    @property
-    def is_trusted(self) -> bool:
-        return not self.bound and "request.jwt.claims" not in self.settings
-
-    @property
-    def speaks_for_b(self) -> bool:
-        return self.bound or self.name in ("setting", "jwt", "viewer")
-
-
-def callers(world: World) -> list[Caller]:
-    """Everybody who is not of organization A, and what he may try."""
-
-    def organization(of: int) -> dict[str, str]:
-        return {"drip.organization_id": str(of)}
-
-    def claims(**values: str | int) -> dict[str, str]:
-        return {"request.jwt.claims": json.dumps(values)}
-
-    a, b = world.a["organization_id"], world.b["organization_id"]
-    return [
-        Caller("bound", True, {}, False),
-        Caller("bound+setting of A", True, organization(a), False),
-        Caller("bound+jwt of A", True, claims(sub=world.a["profile_id"]) | organization(a)),
-        Caller("setting", False, organization(b)),
-        Caller("jwt", False, claims(sub=world.b["profile_id"]), False),
-        Caller(
-            "jwt+setting of A", False, claims(sub=world.b["profile_id"]) | organization(a), False
-        ),
-        Caller(
-            "jwt+claim of A", False, claims(sub=world.b["profile_id"], organization_id=a), False
-        ),
-        Caller("viewer", False, claims(sub=world.b["viewer_id"])),
-        Caller("stranger", False, claims(sub=world.nowhere["profile_id"]) | organization(a), False),
-        Caller("no organization", False, {}, False),
-        Caller("anonymous", False, claims(role="anon") | organization(a)),
-    ]
-
-
-@dataclass
-class Stage:
-    """A database with two organizations, and how to log in to it."""
-
-    url: str
-    admin: psycopg.Connection[Any]
-    world: World
-    functions: list[Function]
-    fingerprint: str
-
-    def login(self, role: str, caller: Caller) -> psycopg.Connection[Any]:
-        """A session of a login that has this role and nothing else, with the caller's settings."""
-        name = f"drip_test_{role}{'_b' if caller.bound else ''}"
-        connection = psycopg.connect(
-            conninfo.make_conninfo(self.url, user=name, password=PASSWORD), autocommit=True
-        )
-        row = connection.execute(
-            "select session_user, current_user, r.rolsuper, r.rolbypassrls, r.rolcanlogin,"
-            " exists (select from pg_class where relowner = r.oid),"
-            " pg_has_role(r.oid, 'drip_owner', 'member')"
-            " or pg_has_role(r.oid, 'drip_engine', 'member')"
-            " from pg_roles as r where r.rolname = session_user"
-        ).fetchone()
-        assert row == (name, name, False, False, True, False, False), "not an unprivileged login"
-        for setting, value in caller.settings.items():
-            connection.execute("select set_config(%s, %s, false)", (setting, value))
-        return connection
-
-
 @pytest.fixture(scope="module")
 def stage(module_database: str) -> Iterator[Stage]:
-    with psycopg.connect(module_database, autocommit=True) as admin:
-        world = api_surface.build_world(module_database)
-        for role in (*ROLES, "none"):
-            for name in (f"drip_test_{role}", f"drip_test_{role}_b"):
-                _create_login(admin, name, role)
-            admin.execute(
-                "insert into drip_core.login_organizations values (%s, %s)",
-                (world.b["organization_id"], f"drip_test_{role}_b"),
-            )
-        (found,) = admin.execute(
-            "select drip_test.fingerprint(%s)", (world.a["organization_id"],)
-        ).fetchone() or ("",)
-        try:
-            yield Stage(module_database, admin, world, api_surface.functions(admin), found)
-        finally:
-            for role in (*ROLES, "none"):
-                for name in (f"drip_test_{role}", f"drip_test_{role}_b"):
-                    admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
-
-
-def _create_login(admin: psycopg.Connection[Any], name: str, role: str) -> None:
-    admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
-    admin.execute(
-        sql.SQL("create role {} login password {}").format(sql.Identifier(name), PASSWORD)
-    )
-    if role != "none":
-        admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(name)))
+    with api_surface.open_stage(module_database) as stage:
+        yield stage
 
 
 # ---------------------------------------------------------------------------------------- functions

@@ -24,15 +24,15 @@ begin
     select from unnest(enum_range(null::drip.member_role)) as r (name) where r.name::text = add_member.role
   ) then
     raise exception 'unknown member role'
-      using errcode = 'PT422', detail = format('role: %s', coalesce(add_member.role, 'null')), hint = 'Use owner, admin, member or viewer.';
+      using errcode = 'PT422', detail = format('role: %s', coalesce(left(add_member.role, 40), 'null')), hint = 'Use owner, admin, member or viewer.';
   end if;
   if add_member.email is null or btrim(add_member.email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
     raise exception 'a member needs an email address'
-      using errcode = 'PT422', detail = format('email: %s', coalesce(add_member.email, 'null')), hint = 'Pass an address such as ann@example.com.';
+      using errcode = 'PT422', detail = format('email: %s', coalesce(left(add_member.email, 100), 'null')), hint = 'Pass an address such as ann@example.com.';
   end if;
   if v_phone !~ '^\+[1-9][0-9]{6,14}$' then
     raise exception 'invalid phone number'
-      using errcode = 'PT422', detail = format('phone: %s', add_member.phone), hint = 'Use the international form, such as +4930123456.';
+      using errcode = 'PT422', detail = format('phone: %s', left(add_member.phone, 40)), hint = 'Use the international form, such as +4930123456.';
   end if;
   if v_caller is not null and not exists (
     select from drip_core.members as m

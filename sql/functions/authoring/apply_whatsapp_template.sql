@@ -29,8 +29,8 @@ begin
   then
     raise exception 'invalid template'
       using errcode = 'PT422',
-        detail = format('name: %s, language: %s, status: %s, parameter_format: %s', coalesce(v_new ->> 'name', 'null'), v_language,
-          coalesce(v_new ->> 'status', 'null'), coalesce(v_new ->> 'parameter_format', 'null')),
+        detail = format('name: %s, language: %s, status: %s, parameter_format: %s', coalesce(left(v_new ->> 'name', 100), 'null'), left(v_language, 40),
+          coalesce(left(v_new ->> 'status', 40), 'null'), coalesce(left(v_new ->> 'parameter_format', 40), 'null')),
         hint = 'Pass name (a-z, 0-9, _), language (such as en or en_US), status (approved, pending, rejected, paused, disabled), parameter_format (positional, named) and components[].';
   end if;
 

@@ -17,7 +17,7 @@ begin
   end if;
   if create_organization.timezone is null or not drip_core._is_timezone(create_organization.timezone) then
     raise exception 'unknown time zone'
-      using errcode = 'PT422', detail = format('timezone: %s', coalesce(create_organization.timezone, 'null')),
+      using errcode = 'PT422', detail = format('timezone: %s', coalesce(left(create_organization.timezone, 40), 'null')),
         hint = 'Use an Area/City name such as Europe/Berlin, or UTC.';
   end if;
   v_id := drip_core._insert_organization(btrim(create_organization.name), create_organization.timezone);

@@ -28,7 +28,7 @@ begin
   if not found then
     raise exception 'message not found'
       using errcode = 'PT404',
-        detail = format('enrollment_id: %s, step_key: %s', get_message.enrollment_id, coalesce(get_message.step_key, 'null')),
+        detail = format('enrollment_id: %s, step_key: %s', get_message.enrollment_id, coalesce(left(get_message.step_key, 100), 'null')),
         hint = 'A message exists once it was sent or given up; drip.enrollment_history shows what happened.';
   end if;
   if not v_found.is_purged then

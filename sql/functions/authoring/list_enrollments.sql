@@ -19,7 +19,7 @@ begin
     select from unnest(enum_range(null::drip.enrollment_status)) as s (name) where s.name::text = list_enrollments.status
   ) then
     raise exception 'unknown enrollment status'
-      using errcode = 'PT422', detail = format('status: %s', list_enrollments.status),
+      using errcode = 'PT422', detail = format('status: %s', left(list_enrollments.status, 40)),
         hint = 'Use one of ' || array_to_string(enum_range(null::drip.enrollment_status), ', ') || '.';
   end if;
   if list_enrollments."limit" is null or list_enrollments."limit" not between 1 and 10000 then

@@ -16,7 +16,7 @@ begin
     select from unnest(enum_range(null::drip.sequence_status)) as s (name) where s.name::text = set_sequence_status.status
   ) then
     raise exception 'unknown sequence status'
-      using errcode = 'PT422', detail = format('status: %s', coalesce(set_sequence_status.status, 'null')),
+      using errcode = 'PT422', detail = format('status: %s', coalesce(left(set_sequence_status.status, 40), 'null')),
         hint = 'Use draft, active, paused or archived.';
   end if;
   v_id := drip_core._sequence_id(set_sequence_status.organization_id, set_sequence_status.sequence_key);

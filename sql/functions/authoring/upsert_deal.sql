@@ -26,7 +26,7 @@ begin
   ], 'deal');
   if (v_new ->> 'amount') !~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' or (v_new ->> 'currency') !~ '^[A-Za-z]{3}$' then
     raise exception 'invalid deal'
-      using errcode = 'PT422', detail = format('amount: %s, currency: %s', v_new ->> 'amount', v_new ->> 'currency'),
+      using errcode = 'PT422', detail = format('amount: %s, currency: %s', left(v_new ->> 'amount', 40), left(v_new ->> 'currency', 40)),
         hint = 'An amount is a decimal number, a currency a code of three letters such as EUR.';
   end if;
   if (v_new ->> 'contact_id') !~ '^[0-9]{1,18}$' then
@@ -49,7 +49,7 @@ begin
   if v_contact is null then
     raise exception 'contact not found'
       using errcode = 'PT404',
-        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(v_new ->> 'contact_external_id', 'null')),
+        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(left(v_new ->> 'contact_external_id', 100), 'null')),
         hint = 'A deal belongs to a contact: store the contact first with drip.upsert_contact.';
   end if;
 

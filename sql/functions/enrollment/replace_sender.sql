@@ -22,7 +22,7 @@ begin
   select a.* into v_to from drip_core.channel_accounts as a where a.organization_id = v_org and a.key = replace_sender.to_account_key;
   if v_from.id is null or v_to.id is null then
     raise exception 'channel account not found'
-      using errcode = 'PT404', detail = format('from: %s, to: %s', coalesce(replace_sender.from_account_key, 'null'), coalesce(replace_sender.to_account_key, 'null')),
+      using errcode = 'PT404', detail = format('from: %s, to: %s', coalesce(left(replace_sender.from_account_key, 100), 'null'), coalesce(left(replace_sender.to_account_key, 100), 'null')),
         hint = 'drip.list_channel_accounts shows the senders there are.';
   end if;
   if v_from.channel <> v_to.channel then

@@ -1,7 +1,7 @@
 -- owner: drip_engine
 -- requires: functions/internal/_require_lane.sql
 -- Remembers how far a mailbox has been read. Never goes back under the same numbering.
--- Locks: its own row. Errors: PT404. A repeat changes nothing.
+-- Locks: its own row. Errors: PT404, PT422. A repeat changes nothing.
 create or replace function drip.inbox_read(organization_id bigint, channel_account_id bigint, folder text, uid_validity bigint, last_uid bigint)
 returns void
 language plpgsql
@@ -11,6 +11,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform drip_core._require_lane(inbox_read.organization_id, inbox_read.channel_account_id);
+  if inbox_read.folder is null or length(inbox_read.folder) > 500 or inbox_read.uid_validity is null or inbox_read.last_uid is null then
+    raise exception 'invalid place in a mailbox'
+      using errcode = 'PT422',
+        detail = format('folder: %s, uid_validity: %s, last_uid: %s', coalesce(left(inbox_read.folder, 100), 'null'),
+          coalesce(inbox_read.uid_validity::text, 'null'), coalesce(inbox_read.last_uid::text, 'null')),
+        hint = 'Pass a folder of at most 500 characters, and the numbers that the server gave.';
+  end if;
   insert into drip_core.inboxes as i (organization_id, channel_account_id, folder, uid_validity, last_uid, read_at)
   values (
     inbox_read.organization_id, inbox_read.channel_account_id, inbox_read.folder, inbox_read.uid_validity, inbox_read.last_uid, drip_core.now()
@@ -25,4 +32,4 @@ $$;
 
 revoke all on function drip.inbox_read(bigint, bigint, text, bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.inbox_read(bigint, bigint, text, bigint, bigint) to drip_runner;
-comment on function drip.inbox_read(bigint, bigint, text, bigint, bigint) is 'Remembers how far a mailbox has been read. Errors: PT404.';
+comment on function drip.inbox_read(bigint, bigint, text, bigint, bigint) is 'Remembers how far a mailbox has been read. Errors: PT404, PT422.';

@@ -14,7 +14,7 @@ begin
   where s.organization_id = _sequence_id.organization_id and s.key = _sequence_id.sequence_key;
   if v_id is null then
     raise exception 'sequence not found'
-      using errcode = 'PT404', detail = format('sequence_key: %s', coalesce(_sequence_id.sequence_key, 'null')),
+      using errcode = 'PT404', detail = format('sequence_key: %s', coalesce(left(_sequence_id.sequence_key, 100), 'null')),
         hint = 'drip.list_sequences shows the keys there are.';
   end if;
   return v_id;

@@ -15,7 +15,7 @@ declare
 begin
   if resolve_unknown.outcome is null or resolve_unknown.outcome not in ('sent', 'retry', 'rejected') then
     raise exception 'unknown outcome'
-      using errcode = 'PT422', detail = format('outcome: %s', coalesce(resolve_unknown.outcome, 'null')), hint = 'Use sent, retry or rejected.';
+      using errcode = 'PT422', detail = format('outcome: %s', coalesce(left(resolve_unknown.outcome, 40), 'null')), hint = 'Use sent, retry or rejected.';
   end if;
   select h.*
   into v_held
