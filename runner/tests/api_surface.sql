@@ -175,7 +175,7 @@ begin
     union all
     select format('select count(x.*::text) from drip_core.enrollments as e cross join lateral drip.why(%1$s, e.id) as x where e.organization_id = %1$s', $1)
     union all
-    select format('select count(drip.export_contact(%1$s, c.id)::text) from drip_core.contacts as c where c.organization_id = %1$s', $1)
+    select format('select count(drip.export_contact(%1$s, c.id)::text) from drip_core.contacts as c where c.organization_id = %1$s and c.erased_at is null', $1)
     union all
     select format('select count(drip.get_sequence(%1$s, s.key)::text) from drip_core.sequences as s where s.organization_id = %1$s and s.current_version is not null', $1)
   loop
