@@ -497,6 +497,7 @@ def test_M9_C0_hostile_arguments_are_refused_in_documented_words(stage: Stage, n
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", _api_names())
 def test_M9_C0_ten_thousand_hostile_arguments_are_refused_in_documented_words(
     stage: Stage, name: str
