@@ -158,20 +158,14 @@ and not (f.confrelid = 'drip_core.organizations'::regclass and exists (
 ));
 
 -- kind: index of a foreign key dropped | every_foreign_key
-select x.indexrelid::regclass::text, format('drop index %s', x.indexrelid::regclass)
+select min(x.indexrelid)::regclass::text, format('drop index %s', min(x.indexrelid)::regclass)
 from pg_constraint as f
 join pg_index as x on x.indrelid = f.conrelid
-and not x.indisunique
-and (x.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey
-and x.indpred is null
-where f.contype = 'f'
-and f.conparentid = 0
-and f.connamespace = 'drip_core'::regnamespace
-group by x.indexrelid
-having not exists (select
-from pg_depend as d
-where d.objid = x.indexrelid
-and d.deptype in ('I', 'P'));
+and (x.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey and (x.indkey::int2[])[0:cardinality(f.conkey) - 1] <@ f.conkey
+where f.contype = 'f' and f.conparentid = 0 and f.connamespace = 'drip_core'::regnamespace
+group by f.oid
+-- the only one there is for it
+having count(*) = 1 and not bool_or(x.indisunique) and not bool_or(coalesce(pg_get_expr(x.indpred, x.indrelid), 'is not null') !~* 'is not null');
 
 -- kind: index made twice | no_index_is
 select x.indexrelid::regclass::text, regexp_replace(pg_get_indexdef(x.indexrelid), 'INDEX \S+ ON', 'INDEX one_more ON')
