@@ -101,6 +101,13 @@ def database(server: Server, template_database: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def module_database(server: Server, template_database: str) -> Iterator[str]:
+    """URL of a migrated database for the tests of one file, dropped after them."""
+    with _new_database(server, template_database) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def shared_database(server: Server, template_database: str) -> Iterator[str]:
     """URL of a migrated database for tests that only read, or roll back what they write."""

@@ -22,7 +22,7 @@ as $$
 #variable_conflict use_column
 declare
   v_now constant timestamptz := drip_core.now();
-  v_expires constant timestamptz := v_now + claim.lease;
+  v_expires timestamptz;
   v_probe_at constant timestamptz := v_now + interval '60 seconds';
   v_recheck_at constant timestamptz := v_now + interval '5 minutes';
   v_token bigint;
@@ -37,7 +37,7 @@ declare
   v_next int;
   v_left int := claim.batch_size;
   -- how many it may look at: what turns out ineligible is replaced, but the work of one call stays bounded
-  v_budget int := 2 * claim.batch_size;
+  v_budget int;
   v_done bigint[] := array[]::bigint[];
   v_hungry boolean;
   v_org_left int;
@@ -106,6 +106,8 @@ begin
     raise exception 'invalid lease'
       using errcode = 'PT422', detail = format('lease: %s', coalesce(claim.lease::text, 'null')), hint = 'Use one second to one day; longer than a provider call may take.';
   end if;
+  v_expires := v_now + claim.lease;
+  v_budget := 2 * claim.batch_size;
   v_allowed := drip_core._allowed_organizations(claim.organization_id);
 
   -- tests of members come first; nearly always there are none

@@ -1,5 +1,5 @@
 begin;
-select plan(5);
+select plan(7);
 select is_empty(
   $$
     select p.oid::regprocedure
@@ -37,12 +37,32 @@ select is_empty(
   $$,
   'L1: PUBLIC may not even look into a schema'
 );
+select is_empty(
+  $$
+    select t.oid::regtype
+    from pg_type as t
+    left join pg_class as c on c.oid = t.typrelid
+    cross join lateral aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as a
+    where t.typnamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and a.grantee = 0
+      and (t.typtype = 'e' or (t.typtype = 'c' and c.relkind = 'c'))
+  $$,
+  'L1: PUBLIC may use no type of ours'
+);
+select is_empty(
+  $$
+    select r.name, s.name
+    from unnest(array['drip', 'drip_core', 'drip_report']) as s (name)
+    cross join unnest(array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner', 'drip_simulator']) as r (name)
+    where has_schema_privilege(r.name, s.name, 'create')
+  $$,
+  'L1: nobody but the owners makes things in our schemas'
+);
 select results_eq(
   $$
     select r.name, s.name
     from unnest(array['drip', 'drip_core', 'drip_report']) as s (name)
     cross join unnest(array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner', 'drip_simulator']) as r (name)
-    where has_schema_privilege(r.name, s.name, 'usage') or has_schema_privilege(r.name, s.name, 'create')
+    where has_schema_privilege(r.name, s.name, 'usage')
     order by 1, 2
   $$,
   $$
