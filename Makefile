@@ -55,7 +55,7 @@ format: $(VENV)/.dev ## Lay out Python and SQL as lint wants it
 bench: $(VENV)/.dev ## Run the benchmarks
 	@if [ -f benchmarks/__main__.py ]; then $(PY) -m benchmarks; else echo "There are no benchmarks yet."; fi
 
-docs: $(VENV)/.dev ## Write docs/api.md anew from the comments in the database
+docs: $(VENV)/.dev ## Write docs/api.md and docs/reporting.md anew from the comments in the database
 	@$(PY) -m tools.gen_docs
 
 snapshot: $(VENV)/.dev ## Write sql/snapshot/catalog.txt anew: what a fresh installation leaves in the catalog

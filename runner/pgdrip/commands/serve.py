@@ -121,9 +121,7 @@ def _check_analyst(url: str) -> None:
         raise translate(error) from error
     if found:
         also = ", ".join(sorted(name for (name,) in found))
-        raise PgdripError(
-            "WEB10", f"the report's login may also act as {also}", _ANALYST_HINT
-        )
+        raise PgdripError("WEB10", f"the report's login may also act as {also}", _ANALYST_HINT)
     if row is None or row[0] is None:
         raise PgdripError(
             "WEB10", "the report's login is not bound to one organization", _ANALYST_HINT

@@ -29,7 +29,7 @@ from pgdrip.commands.contacts import import_contacts, print_result
 from pgdrip.commands.documents import Document, read_documents
 from pgdrip.commands.enroll import enroll_contacts, list_contacts, print_outcomes
 from pgdrip.commands.progress import progress_bar
-from pgdrip.commands.report import STATUSES, read_report
+from pgdrip.commands.report import read_report
 from pgdrip.commands.session import Connection, Row, connect, err, out
 from pgdrip.db import Database
 from pgdrip.demo import database, site
@@ -57,6 +57,7 @@ from pgdrip.demo.people import Deeds, People
 from pgdrip.demo.smtp_world import UNKNOWN_USER, Mailbox, Outage, SmtpWorld, greylist
 from pgdrip.errors import PgdripError
 from pgdrip.log import configure_logging
+from pgdrip.reports import STATUSES
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 """A Monday."""

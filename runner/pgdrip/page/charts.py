@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import pygal
 from markupsafe import Markup
 
-#: Width and height of each chart, for wide pages and for phones: letters keep their size.
-SIZES = {"wide": (760, 210), "narrow": (340, 190)}
-#: About so many letters of the x axis fit.
-_LABELS = {"wide": 10, "narrow": 4}
+#: Each chart is drawn for wide pages, where it has all or half of their width, and for phones:
+#: so letters keep their size.
+FULL, HALF, PHONE = 1000, 480, 340
+_HEIGHT = 200
+#: So much of the x axis a label needs.
+_LABEL = 75
 _UNUSED = ("text-overlay", "tooltip-overlay", "background", "titles")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 
@@ -32,36 +35,47 @@ class Series:
     values: Sequence[float | None]
 
 
-def bars(labels: Sequence[str], series: Sequence[Series], summary: str) -> Markup:
+def bars(labels: Sequence[str], series: Sequence[Series], summary: str, width: int) -> Markup:
     """Stacked bars, a bar per label. ``summary`` is what a screen reader says in its place."""
-    return _both(pygal.StackedBar, labels, series, summary, rounded_bars=1)
+    return _both(pygal.StackedBar, labels, series, summary, width, rounded_bars=1)
 
 
-def lines(labels: Sequence[str], series: Sequence[Series], summary: str) -> Markup:
+def lines(labels: Sequence[str], series: Sequence[Series], summary: str, width: int) -> Markup:
     """A line per series over the labels."""
-    return _both(pygal.Line, labels, series, summary, show_dots=True, dots_size=2)
+    return _both(pygal.Line, labels, series, summary, width, dots_size=2.5)
 
 
 def _both(
-    kind: Any, labels: Sequence[str], series: Sequence[Series], summary: str, **options: Any
+    kind: Any,
+    labels: Sequence[str],
+    series: Sequence[Series],
+    summary: str,
+    width: int,
+    **options: Any,
 ) -> Markup:
-    drawn = "".join(_draw(kind, size, labels, series, options) for size in SIZES)
+    sizes = {"wide": width, "narrow": PHONE}
+    drawn = "".join(_draw(kind, name, sizes[name], labels, series, options) for name in sizes)
     return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(
-        summary, Markup(drawn)  # noqa: S704 - elements that ElementTree wrote
+        summary,
+        Markup(drawn),  # noqa: S704 - elements that ElementTree wrote
     )
 
 
 def _draw(
-    kind: Any, size: str, labels: Sequence[str], series: Sequence[Series], options: dict[str, Any]
+    kind: Any,
+    name: str,
+    width: int,
+    labels: Sequence[str],
+    series: Sequence[Series],
+    options: dict[str, Any],
 ) -> str:
-    width, height = SIZES[size]
     most = max((value or 0 for each in series for value in each.values), default=0)
     chart = kind(
         width=width,
-        height=height,
+        height=_HEIGHT,
         js=[],
         css=[],
-        classes=(size,),
+        classes=(name,),
         show_legend=False,
         margin=0,
         margin_right=8,
@@ -75,7 +89,7 @@ def _draw(
         value_formatter=_count,
         truncate_label=-1,
         show_minor_x_labels=False,
-        x_labels_major_every=-(-len(labels) // _LABELS[size]) or 1,
+        x_labels_major_every=max(1, -(-len(labels) * _LABEL // width)),
         **options,
     )
     chart.x_labels = list(labels)
@@ -128,8 +142,8 @@ def _name_marks(root: Element, name: str, series: Series, labels: Sequence[str])
             title.text = f"{labels[number]}: {value:,} {series.name}"
 
 
-def row_bar(share: float | None, style: str = "") -> Markup:
-    """A bar in a row of a table, as long as ``share`` (0–1) of its cell."""
+def row_bar(share: float | Decimal | None, style: str = "") -> Markup:
+    """A bar in a row of a table, as long as ``share`` (0 to 1) of its cell."""
     length = 0.0 if share is None else min(max(float(share), 0.0), 1.0) * 100
     return Markup(
         '<svg class="row-bar {}" aria-hidden="true" focusable="false" height="10" width="100%">'
@@ -155,6 +169,3 @@ def share_bar(parts: Sequence[tuple[str, int]]) -> Markup:
         '<svg class="share-bar" aria-hidden="true" focusable="false" height="22" width="100%">'
         "{}</svg>"
     ).format(rects)
-
-
-

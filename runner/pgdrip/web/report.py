@@ -23,6 +23,7 @@ from anyio import to_thread
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -31,7 +32,7 @@ from starlette.routing import Route
 
 from pgdrip.log import get_logger
 from pgdrip.page import document
-from pgdrip.reports import Filters, queries
+from pgdrip.reports import Filters, Row, arguments, queries
 
 #: The prefix makes browsers insist on Secure, Path=/ and no Domain.
 COOKIE = "__Host-pgdrip-report"
@@ -120,13 +121,20 @@ class ReportPages:
         body = await to_thread.run_sync(lambda: document.render(rows, filters, served=True))
         return _html(body)
 
-    async def read(self, filters: Filters) -> dict[str, list[dict[str, Any]]]:
+    async def read(self, filters: Filters) -> dict[str, list[Row]]:
         """Rows of every query, of one instant."""
         rows = {}
-        async with self.pool.connection() as connection, connection.transaction():
-            await connection.execute("set transaction isolation level repeatable read, read only")
-            for name, (statement, arguments) in queries(filters).items():
-                cursor = await connection.execute(statement, arguments)
+        async with (
+            self.pool.connection() as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            await cursor.execute("set transaction isolation level repeatable read, read only")
+            await cursor.execute("select drip_core.current_organization() as id")
+            [organization] = await cursor.fetchall()
+            values = arguments(organization["id"], filters)
+            for name, statement in queries(filters).items():
+                await cursor.execute(statement, values)
                 rows[name] = await cursor.fetchall()
         return rows
 
@@ -153,9 +161,7 @@ class ReportPages:
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
         return response
 
-    async def check(
-        self, given: str, client: str, form: str = "report/login"
-    ) -> Response | None:
+    async def check(self, given: str, client: str, form: str = "report/login") -> Response | None:
         """None for the right token, else the answer; a client that only guesses is not heard."""
         if not await self.limiter.test(self.failures, "token", client):
             return _refusal(429, "Too many wrong tokens. Try again in a minute.", form)
