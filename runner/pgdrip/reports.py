@@ -152,7 +152,7 @@ BY: dict[str, tuple[str, str]] = {
         f"select * from drip_report.step_funnel as v where {_MINE}"  # noqa: S608 - constants
         " order by v.sequence_key, v.version, v.step_version, v.step_no",
         _of_days(
-            ("step_key", "sequence_key", "version", "step_version"),
+            ("step_key", "channel", "sequence_key", "version", "step_version"),
             "t.sequence_key, t.version, t.step_version, t.step_key",
         ),
     ),

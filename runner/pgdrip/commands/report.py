@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -81,6 +82,8 @@ _HEADS = {
     "complaint_rate": "complained",
     "conversion_rate": "converted",
     "unsubscribes": "unsubscr.",
+    "complaints": "complained",
+    "conversions": "converted",
     "occurrences": "how often",
 }
 _RATES = ("success_rate", "bounce_rate", "open_rate", "click_rate", "reply_rate")
@@ -211,13 +214,19 @@ def print_by(by: By, rows: list[Row], filters: Filters) -> None:
         out.print(f"There is nothing to report by {by}.")
         return
     if by is not By.step:
-        out.print(_table(f"By {by}{_days(filters)}", names, rows))
+        _print_whole(_table(f"By {by}{_days(filters)}", names, rows))
         return
     cohorts = dict.fromkeys((row["sequence_key"], row["version"]) for row in rows)
     for key, version in cohorts:
         mine = [row for row in rows if (row["sequence_key"], row["version"]) == (key, version)]
         title = f"{one_line(key)}, version {version}{_days(filters)}"
-        out.print(_table(title, names, mine))
+        _print_whole(_table(title, names, mine))
+
+
+def _print_whole(table: Table) -> None:
+    """Print a table as wide as it is: a figure that was cut off would be another figure."""
+    wide = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    Console(width=max(wide, out.width)).print(table)
 
 
 def _days(filters: Filters) -> str:
@@ -226,11 +235,16 @@ def _days(filters: Filters) -> str:
 
 
 def _table(title: str, names: Sequence[str], rows: list[Row]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for name in names:
         head = _HEADS.get(name, name.replace("_", " "))
-        word = name in _WORDS
-        table.add_column(head, justify="left" if word else "right", no_wrap=not word)
+        table.add_column(head, justify="left" if name in _WORDS else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(_cell(name, row[name])) for name in names))
     return table

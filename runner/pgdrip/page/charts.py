@@ -7,6 +7,7 @@ or ids is kept: a page may hold any number of charts under a policy that allows 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,10 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import pygal
 from markupsafe import Markup
+
+# pygal leaves an import hook of the old kind behind, for its maps; Python 3.11 would warn of it at
+# every later import.
+sys.meta_path[:] = [hook for hook in sys.meta_path if type(hook).__module__ != "pygal"]
 
 #: Each chart is drawn for wide pages, where it has all or half of their width, and for phones:
 #: so letters keep their size.
@@ -146,7 +151,7 @@ def row_bar(share: float | Decimal | None, style: str = "") -> Markup:
     """A bar in a row of a table, as long as ``share`` (0 to 1) of its cell."""
     length = 0.0 if share is None else min(max(float(share), 0.0), 1.0) * 100
     return Markup(
-        '<svg class="row-bar {}" aria-hidden="true" focusable="false" height="10" width="100%">'
+        '<svg class="row-bar {}" aria-hidden="true" focusable="false" height="10">'
         '<rect class="track" width="100%" height="10" rx="2"/>'
         '<rect class="fill" width="{}%" height="10" rx="2"/></svg>'
     ).format(style, f"{length:.1f}")

@@ -337,7 +337,7 @@ def _funnel(steps: Sequence[Row], words: Words) -> Table:
         Column(
             words.term(view, "reach_rate", "Of those enrolled"),
             lambda row: Cell(
-                Markup("{}<span>{}</span>").format(
+                Markup('{}<span class="figure">{}</span>').format(
                     charts.row_bar(row["reach_rate"]), rate(row["reach_rate"])
                 ),
                 "bar-cell",
@@ -475,7 +475,7 @@ def _senders(lanes: Sequence[Row], senders: Sequence[Row], words: Words, zone: s
         ),
         Column(
             words.term("lane_status", "status", "State"),
-            lambda row: Cell(_state(row, zone)),
+            lambda row: Cell(_state(row, zone), "wide"),
             numeric=False,
         ),
         Column(
@@ -521,7 +521,8 @@ def _today(lane: Row) -> Cell:
     full = limit and sent >= limit
     bar = charts.row_bar(share(sent, limit), "warn" if full else "")
     return Cell(
-        Markup("{}<span>{} of {}</span>").format(bar, count(sent), count(limit)), "bar-cell"
+        Markup('{}<span class="figure">{} of {}</span>').format(bar, count(sent), count(limit)),
+        "bar-cell",
     )
 
 
@@ -548,7 +549,7 @@ def _reasons(rows: Sequence[Row], words: Words) -> list[tuple[str, Table]]:
             Column(
                 words.term(view, "occurrences", "How often"),
                 lambda row, most=most: Cell(  # type: ignore[misc]
-                    Markup("{}<span>{}</span>").format(
+                    Markup('{}<span class="figure">{}</span>').format(
                         charts.row_bar(share(row["occurrences"], most)), count(row["occurrences"])
                     ),
                     "bar-cell",
@@ -620,7 +621,7 @@ def _cohorts(rows: Sequence[Row], words: Words) -> dict[str, Any] | None:
             value = share(row[counted], row["contacted"])
             heat = int(4 * value / most + Decimal("0.999")) if value and most else 0
             text = Markup('<span>{} <span class="muted">({})</span></span>')
-            style = f"n h{heat}" if heat else "n zero"
+            style = f"n heat h{heat}" if heat else "n zero"
             return Cell(text.format(rate(value), count(row[counted])), style)
 
         return Column(words.term(view, name, label), cell)
