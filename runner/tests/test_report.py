@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from conftest import new_database
 from engine import Engine
 from pgdrip import reports
 from pgdrip.cli import app
 from pgdrip.page import document
 from report_history import HOSTILE, make_history
+from servers import Server
 
 
-@pytest.fixture(scope="session")
-def history(server: Any, template_database: str) -> Iterator[Engine]:
+@pytest.fixture(scope="module")
+def history(server: Server, template_database: str) -> Iterator[Engine]:
     """The history, in a database that nobody writes to any more."""
-    from conftest import new_database
-
     with new_database(server, template_database) as url:
         engine = make_history(url)
         yield engine
@@ -56,7 +56,7 @@ welcome, version 1
  ────────────────────────────────────────────────────────────────────────────────────────────────
  1  intro  email          8   80.0%     8         1        0   28.6%    14.3%        1          0
  2  nudge  email          4   40.0%     4         0        0   25.0%     0.0%        0          1
-""",
+""",  # noqa: RUF001
     "--by sender": """\
 By sender
  sender  channel  sent  given up  success  bounced  opened  clicked  replied  unsubscr.  complained
@@ -226,7 +226,7 @@ class Page(HTMLParser):
             self.tiles[label] = data
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(history: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
     assert run(history, "--html", str(path)).exit_code == 0
@@ -283,7 +283,8 @@ def test_every_label_opens_the_comment_of_its_column(history: Engine, page: str)
     assert targets == places
     assert len(targets) > 40
     comments = history.rows(
-        "select 'd-' || c.relname || '-' || a.attname as id, col_description(c.oid, a.attnum) as text"
+        "select 'd-' || c.relname || '-' || a.attname as id,"
+        " col_description(c.oid, a.attnum) as text"
         " from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0"
         " where c.relnamespace = 'drip_report'::regnamespace"
     )

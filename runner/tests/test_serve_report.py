@@ -6,25 +6,26 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
 
+from conftest import new_database
 from engine import Engine
+from pgdrip.cli import app
+from pgdrip.web.app import make_app
 from pgdrip.web.report import COOKIE, FAILURES, SESSION_SECONDS, is_signed, sign
 from report_history import make_history
-from test_serve import free_port, public_url, start, stop
-
-__all__ = ["public_url"]
+from servers import Server
+from test_serve import free_port, start, stop
 
 pytestmark = pytest.mark.timeout(120)
 
 TOKEN = "a-token-of-more-than-twenty-characters"
-LOGIN = "pgdrip_test_report"
+LOGIN, PAGES = "pgdrip_test_report", "pgdrip_test_report_pages"
 
 
 @dataclass
@@ -49,43 +50,82 @@ class Reports:
         )
 
 
-@pytest.fixture
-def report_url(database: str) -> Iterator[str]:
-    """A login that is drip_analyst only, and bound to nothing yet."""
-    with psycopg.connect(database, autocommit=True) as admin:
-        admin.execute(f"drop role if exists {LOGIN}")
-        admin.execute(f"create role {LOGIN} login in role drip_analyst")
-    yield make_conninfo(database, user=LOGIN)
-    with psycopg.connect(database, autocommit=True) as admin:
-        admin.execute(f"drop role {LOGIN}")
+@pytest.fixture(scope="module")
+def history(server: Server, template_database: str) -> Iterator[Engine]:
+    """The history in a database of its own, and two logins: of the pages, and of the report."""
+    with new_database(server, template_database) as url:
+        engine = make_history(url)
+        for login, role in ((PAGES, "drip_public"), (LOGIN, "drip_analyst")):
+            engine.connection.execute(f"drop role if exists {login}")
+            engine.connection.execute(f"create role {login} login in role {role}")
+        yield engine
+        for login in (PAGES, LOGIN):
+            engine.connection.execute(f"drop role {login}")
+        engine.close()
 
 
-def bind(database: str, organization_id: int) -> None:
-    with psycopg.connect(database, autocommit=True) as admin:
-        admin.execute(
-            "insert into drip_core.login_organizations (organization_id, login) values (%s, %s)",
-            (organization_id, LOGIN),
-        )
-
-
-def environment(report_url: str, tmp_path: Path) -> dict[str, str]:
-    secret = tmp_path / "token"
+@pytest.fixture(scope="module")
+def environment(history: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The settings of a report; its login is bound to nothing yet."""
+    secret = tmp_path_factory.mktemp("secrets") / "token"
     secret.write_text(TOKEN + "\n")
-    return {"PGDRIP_REPORT_TOKEN_FILE": str(secret), "PGDRIP_REPORT_DATABASE_URL": report_url}
+    return {
+        "DATABASE_URL": make_conninfo(history.url, user=PAGES),
+        "PGDRIP_REPORT_TOKEN_FILE": str(secret),
+        "PGDRIP_REPORT_DATABASE_URL": make_conninfo(history.url, user=LOGIN),
+    }
 
 
-@pytest.fixture
-def served(database: str, public_url: str, report_url: str, tmp_path: Path) -> Iterator[Reports]:
-    engine = make_history(database)
-    bind(database, engine.organization_id)
+@pytest.fixture(scope="module")
+def served(history: Engine, environment: dict[str, str]) -> Iterator[Reports]:
+    history.connection.execute(
+        "insert into drip_core.login_organizations (organization_id, login) values (%s, %s)",
+        (history.organization_id, LOGIN),
+    )
     port = free_port()
-    process = start(public_url, port, environment=environment(report_url, tmp_path))
-    yield Reports(engine, f"http://127.0.0.1:{port}")
+    options = ("--page-views", "10000/minute")
+    process = start(environment["DATABASE_URL"], port, *options, environment=environment)
+    yield Reports(history, f"http://127.0.0.1:{port}")
     errors = stop(process)
-    engine.close()
+    history.connection.execute("delete from drip_core.login_organizations")
     assert process.returncode == 0, errors
     assert b"Traceback" not in errors
     assert TOKEN.encode() not in errors, "the token was logged"
+
+
+async def test_a_report_that_is_not_configured_is_not_there(environment: dict[str, str]) -> None:
+    public = make_app(environment["DATABASE_URL"])
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(public), base_url="http://test"
+    ) as client:
+        for path in ("/report", "/report/login"):
+            assert (await client.get(path)).status_code == 404
+            assert (await client.post(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "role", "words"),
+    [
+        ({"PGDRIP_REPORT_DATABASE_URL": ""}, "", "no login of its own"),
+        ({"PGDRIP_REPORT_TOKEN_FILE": "/nowhere"}, "", "cannot be read"),
+        ({"PGDRIP_REPORT_TOKEN_FILE": "", "PGDRIP_REPORT_TOKEN": "short"}, "", "characters"),
+        ({}, "", "not bound"),
+        ({}, "drip_app", "may also act as drip_app"),
+    ],
+)
+def test_a_report_that_would_show_too_much_does_not_start(
+    history: Engine, environment: dict[str, str], change: dict[str, str], role: str, words: str
+) -> None:
+    if role:
+        history.connection.execute(f"grant {role} to {LOGIN}")
+    given = {name: value for name, value in (environment | change).items() if value}
+    result = CliRunner().invoke(app, ["serve"], env=given)
+    assert result.exit_code == 1
+    assert "WEB10" in str(result.exception)
+    assert words in str(result.exception)
+    assert TOKEN not in str(result.exception)
+    if role:
+        history.connection.execute(f"revoke {role} from {LOGIN}")
 
 
 def test_who_has_the_token_sees_the_report_and_nobody_else(served: Reports) -> None:
@@ -95,7 +135,7 @@ def test_who_has_the_token_sees_the_report_and_nobody_else(served: Reports) -> N
     for headers in (
         {},
         {"Authorization": "Bearer wrong"},
-        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer"},
         {"Authorization": f"Basic {TOKEN}"},
         {"Authorization": f"Bearer {TOKEN}x"},
         {"Cookie": f"{COOKIE}={TOKEN}"},
@@ -178,13 +218,15 @@ def test_who_guesses_is_not_heard_for_a_minute(served: Reports) -> None:
     assert served.log_in(TOKEN, "192.0.2.8").status_code == 303, "others are heard"
 
 
-def test_it_can_do_nothing_but_read_reports_L7(served: Reports, report_url: str) -> None:
+def test_it_can_do_nothing_but_read_reports_L7(
+    served: Reports, environment: dict[str, str]
+) -> None:
     assert served.read().status_code == 200
     used = served.engine.rows(
         "select distinct application_name as name from pg_stat_activity where usename = %s", LOGIN
     )
     assert used == [{"name": "pgdrip serve"}]
-    with psycopg.connect(report_url, autocommit=True) as analyst:
+    with psycopg.connect(environment["PGDRIP_REPORT_DATABASE_URL"], autocommit=True) as analyst:
         for statement in (
             "select email from drip_core.contacts",
             "select drip.claim()",
@@ -192,6 +234,16 @@ def test_it_can_do_nothing_but_read_reports_L7(served: Reports, report_url: str)
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 analyst.execute(statement)
+
+
+def test_a_signature_holds_for_its_token_and_its_time_only() -> None:
+    value = sign(TOKEN, 1000)
+    assert is_signed(TOKEN, value, 999)
+    assert not is_signed(TOKEN, value, 1000)
+    assert not is_signed(TOKEN + "x", value, 999)
+    for forged in ("", ".", "1000", "1001" + value[4:], value[:-1], "²." + value[5:], "-1.x"):
+        assert not is_signed(TOKEN, forged, 999)
+    assert not re.search(TOKEN, value)
 
 
 def test_without_a_database_it_says_so(served: Reports) -> None:
@@ -203,54 +255,4 @@ def test_without_a_database_it_says_so(served: Reports) -> None:
     assert "retry-after" in answer.headers
     assert "Traceback" not in answer.text
     assert httpx.get(f"{served.base}/readyz").status_code == 200, "people can still unsubscribe"
-
-
-def test_a_report_that_is_not_configured_is_not_there(database: str, public_url: str) -> None:
-    port = free_port()
-    process = start(public_url, port)
-    try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/report")
-        assert answer.status_code == 404
-    finally:
-        stop(process)
-
-
-@pytest.mark.parametrize(
-    ("change", "role", "words"),
-    [
-        ({"PGDRIP_REPORT_DATABASE_URL": ""}, "", "no login of its own"),
-        ({"PGDRIP_REPORT_TOKEN_FILE": "/nowhere"}, "", "cannot be read"),
-        ({"PGDRIP_REPORT_TOKEN_FILE": "", "PGDRIP_REPORT_TOKEN": "short"}, "", "characters"),
-        ({}, "", "not bound"),
-        ({}, "drip_app", "may also act as drip_app"),
-    ],
-)
-def test_a_report_that_would_show_too_much_does_not_start(
-    database: str,
-    public_url: str,
-    report_url: str,
-    tmp_path: Path,
-    change: dict[str, str],
-    role: str,
-    words: str,
-) -> None:
-    if role:
-        with psycopg.connect(database, autocommit=True) as admin:
-            admin.execute(sql.SQL("grant {} to {}").format(*map(sql.Identifier, (role, LOGIN))))
-    given = environment(report_url, tmp_path) | change
-    process = start(public_url, free_port(), environment={k: v for k, v in given.items() if v})
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert b"WEB10" in errors
-    assert words.encode() in errors
-    assert TOKEN.encode() not in errors
-
-
-def test_a_signature_holds_for_its_token_and_its_time_only() -> None:
-    value = sign(TOKEN, 1000)
-    assert is_signed(TOKEN, value, 999)
-    assert not is_signed(TOKEN, value, 1000)
-    assert not is_signed(TOKEN + "x", value, 999)
-    for forged in ("", ".", "1000", "1001" + value[4:], value[:-1], "²." + value[5:], "-1.x"):
-        assert not is_signed(TOKEN, forged, 999)
-    assert not re.search(TOKEN, value)
+    engine.connection.execute(f"alter role {LOGIN} login")

@@ -185,6 +185,10 @@ def _day_cell(day: date) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(day, f"{day:%a} {_short_day(day)}")
 
 
+def _or_nothing(value: Any) -> str:
+    return NOTHING if value is None else str(value)
+
+
 def _words_of(value: str | None) -> str:
     return NOTHING if value is None else value.replace("_", " ")
 
@@ -264,6 +268,19 @@ def _plain(words: Words, view: str, name: str, label: str, write: Any = count) -
     return Column(words.term(view, name, label), cell)
 
 
+def _text(
+    words: Words, view: str, name: str, label: str, write: Callable[[Any], Any] = _or_nothing
+) -> Column:
+    """A column of words."""
+    return Column(words.term(view, name, label), lambda row: Cell(write(row[name])), numeric=False)
+
+
+def _bar_line(part: Decimal | None, figure: str, style: str = "") -> Cell:
+    """A bar and its figure beside it."""
+    line = Markup('<span class="bar-line">{}<span>{}</span></span>')
+    return Cell(line.format(charts.row_bar(part, style), figure), "bar-cell")
+
+
 def _table(columns: Sequence[Column], rows: Iterable[Row], caption: str = "") -> Table:
     return Table(columns, [[column.cell(row) for column in columns] for row in rows], caption)
 
@@ -336,12 +353,7 @@ def _funnel(steps: Sequence[Row], words: Words) -> Table:
         Column(words.term(view, "step_key", "Step"), name, numeric=False),
         Column(
             words.term(view, "reach_rate", "Of those enrolled"),
-            lambda row: Cell(
-                Markup('{}<span class="figure">{}</span>').format(
-                    charts.row_bar(row["reach_rate"]), rate(row["reach_rate"])
-                ),
-                "bar-cell",
-            ),
+            lambda row: _bar_line(row["reach_rate"], rate(row["reach_rate"])),
             numeric=False,
         ),
         _plain(words, view, "reached", "Reached"),
@@ -422,11 +434,7 @@ def _daily(rows: Sequence[Row], words: Words) -> dict[str, Any] | None:
             "peak": peak,
         }
 
-    day = Column(
-        words.term(view, "day", "Week of" if weekly else "Day"),
-        lambda row: Cell(_day_cell(row["day"])),
-        numeric=False,
-    )
+    day = _text(words, view, "day", "Week of" if weekly else "Day", _day_cell)
     columns = [day, *(_plain(words, view, name, label) for name, label in _DAY_COUNTS.items())]
     return {
         "each": each,
@@ -519,11 +527,8 @@ def _today(lane: Row) -> Cell:
     if limit is None:
         return Cell(Markup("<span>{}, no limit</span>").format(count(sent)))
     full = limit and sent >= limit
-    bar = charts.row_bar(share(sent, limit), "warn" if full else "")
-    return Cell(
-        Markup('{}<span class="figure">{} of {}</span>').format(bar, count(sent), count(limit)),
-        "bar-cell",
-    )
+    text = f"{count(sent)} of {count(limit)}"
+    return _bar_line(share(sent, limit), text, "warn" if full else "")
 
 
 def _reasons(rows: Sequence[Row], words: Words) -> list[tuple[str, Table]]:
@@ -536,23 +541,12 @@ def _reasons(rows: Sequence[Row], words: Words) -> list[tuple[str, Table]]:
         mine = groups[subject]
         most = max((row["occurrences"] for row in mine), default=0)
         columns = [
-            Column(
-                words.term(view, "outcome", "Outcome"),
-                lambda row: Cell(_words_of(row["outcome"])),
-                numeric=False,
-            ),
-            Column(
-                words.term(view, "reason", "Reason"),
-                lambda row: Cell(_words_of(row["reason"])),
-                numeric=False,
-            ),
+            _text(words, view, "outcome", "Outcome", _words_of),
+            _text(words, view, "reason", "Reason", _words_of),
             Column(
                 words.term(view, "occurrences", "How often"),
-                lambda row, most=most: Cell(  # type: ignore[misc]
-                    Markup('{}<span class="figure">{}</span>').format(
-                        charts.row_bar(share(row["occurrences"], most)), count(row["occurrences"])
-                    ),
-                    "bar-cell",
+                lambda row, most=most: _bar_line(  # type: ignore[misc]
+                    share(row["occurrences"], most), count(row["occurrences"])
                 ),
                 numeric=False,
             ),
@@ -567,29 +561,11 @@ def _errors(rows: Sequence[Row], words: Words) -> Table | None:
         return None
     view = "delivery_errors"
     columns = [
-        Column(
-            words.term(view, "error_code", "Code"),
-            lambda row: Cell(row["error_code"] or NOTHING),
-            numeric=False,
-        ),
-        Column(
-            words.term(view, "outcome", "Outcome"),
-            lambda row: Cell(_words_of(row["outcome"])),
-            numeric=False,
-        ),
-        Column(
-            words.term(view, "reason", "Reason"),
-            lambda row: Cell(_words_of(row["reason"])),
-            numeric=False,
-        ),
-        Column(
-            words.term(view, "channel_account_key", "Sender"),
-            lambda row: Cell(row["channel_account_key"] or NOTHING),
-            numeric=False,
-        ),
-        Column(
-            words.term(view, "day", "Last"), lambda row: Cell(_day_cell(row["day"])), numeric=False
-        ),
+        _text(words, view, "error_code", "Code"),
+        _text(words, view, "outcome", "Outcome", _words_of),
+        _text(words, view, "reason", "Reason", _words_of),
+        _text(words, view, "channel_account_key", "Sender"),
+        _text(words, view, "day", "Last", _day_cell),
         _plain(words, view, "errors", "How often"),
     ]
     return _table(columns, rows)
@@ -627,10 +603,8 @@ def _cohorts(rows: Sequence[Row], words: Words) -> dict[str, Any] | None:
         return Column(words.term(view, name, label), cell)
 
     columns = [
-        Column(
-            words.term(view, "enrolled_on", "Week of enrollment" if weekly else "Enrolled on"),
-            lambda row: Cell(_day_cell(row["enrolled_on"])),
-            numeric=False,
+        _text(
+            words, view, "enrolled_on", "Week of enrollment" if weekly else "Enrolled on", _day_cell
         ),
         _plain(words, view, "enrolled", "Enrolled"),
         _plain(words, view, "contacted", "Contacted"),
@@ -648,24 +622,13 @@ def _unknown(rows: Sequence[Row], words: Words, zone: str) -> Table | None:
         return None
     view = "unknown_outcomes"
 
-    def text(name: str, label: str) -> Column:
-        return Column(
-            words.term(view, name, label),
-            lambda row: Cell(NOTHING if row[name] is None else str(row[name])),
-            numeric=False,
-        )
-
     columns = [
-        text("enrollment_id", "Enrollment"),
-        text("sequence_key", "Sequence"),
-        text("step_key", "Step"),
-        text("channel_account_key", "Sender"),
-        Column(
-            words.term(view, "held_at", "Held since"),
-            lambda row: Cell(moment(row["held_at"], zone)),
-            numeric=False,
-        ),
-        text("error_code", "Provider said"),
-        text("claim_token", "Claim"),
+        _text(words, view, "enrollment_id", "Enrollment"),
+        _text(words, view, "sequence_key", "Sequence"),
+        _text(words, view, "step_key", "Step"),
+        _text(words, view, "channel_account_key", "Sender"),
+        _text(words, view, "held_at", "Held since", lambda at: moment(at, zone)),
+        _text(words, view, "error_code", "Provider said"),
+        _text(words, view, "claim_token", "Claim"),
     ]
     return _table(columns, rows)
