@@ -2,7 +2,8 @@
 -- changes in the counts (report_deltas: rows of its own, so nobody waits for anybody); drip.tick adds those up in report_cells.
 -- A report is the sum of both, and equal to the facts at every instant. report_facts knows of each enrollment what has been
 -- counted once already, so that the second open of a message counts no more, also when the first is in a month long gone.
--- Locks: none that matter (new objects only).
+-- What was written before is counted by drip.tick, an organization per call; until then the reports show what came since.
+-- Locks: ACCESS EXCLUSIVE on organizations for an instant; everything else is new.
 -- The previous version meanwhile: works as before; it reads none of this.
 
 create table drip_core.report_deltas (
@@ -185,6 +186,16 @@ comment on column drip_core.report_facts.kinds is
 'skipped, delivered, bounced, opened, clicked, machine_opened, machine_clicked, replied, unsubscribed, complained or converted.';
 comment on column drip_core.report_facts.step_ids is 'For each kind the step it is about; 0: of none.';
 comment on column drip_core.report_facts.first_at is 'For each kind when it first happened.';
+
+create table drip_core.report_builds (
+  organization_id bigint constraint report_builds_pkey primary key
+  constraint a_build_is_of_an_organization references drip_core.organizations (id)
+);
+comment on table drip_core.report_builds is 'Organizations from before there were counts: drip.tick counts them, one per call.';
+-- its owner reads all of them here, and nowhere else
+alter table drip_core.organizations no force row level security;
+insert into drip_core.report_builds (organization_id) select o.id from drip_core.organizations as o;
+alter table drip_core.organizations force row level security;
 
 create table drip_core.report_conversions (
   organization_id bigint not null,

@@ -2,6 +2,10 @@ drop view if exists drip_report.recent_activity;
 create view drip_report.recent_activity
 with (security_invoker = true, security_barrier = true)
 as
+with clock as materialized (
+  select drip_core.now() as at
+)
+
 select
   o.id as organization_id,
   v.id as event_id,
@@ -19,6 +23,7 @@ select
   v.contact_id,
   v.is_machine
 from drip_core.organizations as o
+cross join clock
 cross join
   lateral (
     select
@@ -36,7 +41,7 @@ cross join
       e.contact_id,
       e.is_machine
     from drip_core.events as e
-    where e.organization_id = o.id and not e.is_test
+    where e.organization_id = o.id and e.recorded_at > clock.at - interval '90 days' and not e.is_test
     order by e.recorded_at desc, e.id desc
     limit 500
   ) as v
@@ -47,7 +52,7 @@ left join drip_core.channel_accounts as a on o.id = a.organization_id and v.chan
 revoke all on drip_report.recent_activity from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant select on drip_report.recent_activity to drip_analyst;
 comment on view drip_report.recent_activity is
-'The last 500 events of each organization, as they were recorded; order by recorded_at desc, event_id desc.';
+'The last 500 events of each organization, of the last 90 days, as they were recorded; order by recorded_at desc, event_id desc.';
 comment on column drip_report.recent_activity.organization_id is 'The tenant.';
 comment on column drip_report.recent_activity.event_id is 'Id of the event.';
 comment on column drip_report.recent_activity.occurred_at is 'When it happened.';

@@ -106,7 +106,7 @@ select
   st.step_no,
   st.key as step_key,
   st.channel::text as channel,
-  e.enrolled,
+  coalesce(e.enrolled, 0) as enrolled,
   coalesce(c.reached, 0) as reached,
   coalesce(c.reached, 0)::numeric / nullif(e.enrolled, 0) as reach_rate,
   coalesce(c.skipped, 0) as skipped,

@@ -63,7 +63,14 @@ begin
     select -1, o.* from drip_core._fact_cells(v_org, v_facts, _count_sent.sent) as o
   ) as c
   group by c.sequence_id, c.version, c.cohort_day, c.day, c.step_id, c.channel_account_id
-  having sum(c.sign * c.reached) <> 0 or sum(c.sign * c.skipped) <> 0 or sum(c.sign * c.delivered) <> 0 or sum(c.sign * c.messages_bounced) <> 0 or sum(c.sign * c.messages_opened) <> 0 or sum(c.sign * c.messages_clicked) <> 0 or sum(c.sign * c.machine_opens) <> 0 or sum(c.sign * c.machine_clicks) <> 0 or sum(c.sign * c.replies) <> 0 or sum(c.sign * c.unsubscribes) <> 0 or sum(c.sign * c.complaints) <> 0 or sum(c.sign * c.conversions) <> 0 or sum(c.sign * c.step_replies) <> 0 or sum(c.sign * c.step_unsubscribes) <> 0 or sum(c.sign * c.step_complaints) <> 0 or sum(c.sign * c.step_conversions) <> 0 or sum(c.sign * c.sender_replies) <> 0 or sum(c.sign * c.sender_unsubscribes) <> 0 or sum(c.sign * c.sender_complaints) <> 0 or sum(c.sign * c.sender_conversions) <> 0 or sum(c.sign * c.channel_replies) <> 0 or sum(c.sign * c.channel_unsubscribes) <> 0 or sum(c.sign * c.channel_complaints) <> 0 or sum(c.sign * c.channel_conversions) <> 0;
+  having array[
+    sum(c.sign * c.reached), sum(c.sign * c.skipped), sum(c.sign * c.delivered), sum(c.sign * c.messages_bounced), sum(c.sign *
+    c.messages_opened), sum(c.sign * c.messages_clicked), sum(c.sign * c.machine_opens), sum(c.sign * c.machine_clicks), sum(c.sign *
+    c.replies), sum(c.sign * c.unsubscribes), sum(c.sign * c.complaints), sum(c.sign * c.conversions), sum(c.sign * c.step_replies),
+    sum(c.sign * c.step_unsubscribes), sum(c.sign * c.step_complaints), sum(c.sign * c.step_conversions), sum(c.sign * c.sender_replies),
+    sum(c.sign * c.sender_unsubscribes), sum(c.sign * c.sender_complaints), sum(c.sign * c.sender_conversions), sum(c.sign *
+    c.channel_replies), sum(c.sign * c.channel_unsubscribes), sum(c.sign * c.channel_complaints), sum(c.sign * c.channel_conversions)
+  ] <> array_fill(0::numeric, array[24]);
 end;
 $$;
 

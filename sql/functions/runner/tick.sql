@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_expire_leases.sql, functions/internal/_match_parked.sql, functions/internal/_retry_reactions.sql, functions/internal/_guard_senders.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql, functions/internal/_add_up_reports.sql
+-- requires: functions/internal/_expire_leases.sql, functions/internal/_match_parked.sql, functions/internal/_retry_reactions.sql, functions/internal/_guard_senders.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql, functions/internal/_add_up_reports.sql, functions/internal/_build_reports.sql
 -- Upkeep, in bounded pieces: queues that must be read from their beginning again (expired leases, regular probe), expired
 -- claims of enrollments that were paused or ended in flight, partitions made ahead, the purge that drip.apply_retention
 -- asks for (not by a login that is bound to organizations: it is the installation's), enrollments that must be planned anew
@@ -128,6 +128,7 @@ begin
   v_partitions := drip_core._ensure_event_partitions(v_now);
   v_replanned := drip_core._continue_replans(v_allowed, 2000);
   v_counted := drip_core._add_up_reports(v_allowed);
+  perform drip_core._build_reports(v_allowed);
   return jsonb_build_object(
     'queues_probed', v_probed, 'leases_released', v_released, 'messages_held', v_held, 'partitions_made', v_partitions)
     || case when v_replanned > 0 then jsonb_build_object('enrollments_replanned', v_replanned) else '{}' end

@@ -61,7 +61,7 @@ select unnest(array[
   'queues',
   'reasons',
   'reduced_events',
-  'replans', 'report_facts', 'inboxes', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
+  'replans', 'report_facts', 'report_builds', 'inboxes', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
   'retention',
   'secret_keys',
   'simulations',
