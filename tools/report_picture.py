@@ -12,14 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import FloatRect, sync_playwright
 
 from tools import provision
 from tools.postgres import ROOT
 
 TARGET = ROOT / "docs" / "report.png"
-#: What is seen without scrolling, and a little more: tiles, funnel, states, messages per day.
-WIDTH, HEIGHT = 1280, 1330
+WIDTH = 1280
 
 
 def take(page: Path, target: Path = TARGET) -> None:
@@ -29,9 +28,14 @@ def take(page: Path, target: Path = TARGET) -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        sheet = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        sheet = browser.new_page(viewport={"width": WIDTH, "height": 900})
         sheet.goto(page.resolve().as_uri())
-        sheet.screenshot(path=target)
+        # totals, funnel, states, and what happened each day
+        box = sheet.locator("#daily").bounding_box()
+        if box is None:
+            raise SystemExit(f"{page} is no report page")
+        clip: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 20}
+        sheet.screenshot(path=target, full_page=True, clip=clip)
         browser.close()
 
 

@@ -124,10 +124,14 @@ def test_every_definition_opens_with_the_keyboard_alone(browser: Browser, path: 
 
 
 def test_on_paper_the_definitions_and_the_days_are_there(browser: Browser, path: Path) -> None:
-    page = browser.new_page()
+    # A4 between its margins
+    page = browser.new_page(viewport={"width": 720, "height": 1000})
     page.goto(path.as_uri())
-    assert not page.get_by_role("cell", name="Wed 4 Mar").is_visible()
+    assert not page.get_by_text("Wed 4 Mar").first.is_visible()
     page.emulate_media(media="print")
+    page.screenshot(path=SCREENSHOTS / "report-print.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 720
+    assert page.evaluate(OVERFLOWING) == []
     assert page.locator("#d-sequence_overview-open_rate").is_visible()
     assert page.get_by_text("Wed 4 Mar").first.is_visible()
     page.close()

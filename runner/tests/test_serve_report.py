@@ -103,6 +103,23 @@ async def test_a_report_that_is_not_configured_is_not_there(environment: dict[st
             assert (await client.post(path)).status_code == 404
 
 
+async def test_below_a_path_the_form_leads_back_to_it(environment: dict[str, str]) -> None:
+    below = make_app(
+        environment["DATABASE_URL"],
+        root_path="/mail",
+        report=(environment["PGDRIP_REPORT_DATABASE_URL"], lambda: TOKEN),
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(below), base_url="https://test"
+    ) as client:
+        form = await client.get("/mail/report")
+        assert (form.status_code, 'action="report/login"' in form.text) == (401, True)
+        again = await client.post("/mail/report/login", data={"token": "wrong"})
+        assert (again.status_code, 'action="login"' in again.text) == (401, True)
+        done = await client.post("/mail/report/login", data={"token": TOKEN})
+        assert str(done.next_request and done.next_request.url) == "https://test/mail/report"
+
+
 @pytest.mark.parametrize(
     ("change", "role", "words"),
     [
