@@ -115,9 +115,7 @@ class History:
             if number % 2:
                 contact["phone"] = f"+4930{1000000 + number}"
             self.contacts.append(
-                self.engine.value(
-                    "select drip.upsert_contact(%s, %s)", organization, Jsonb(contact)
-                )
+                self.engine.value("select drip.upsert_contact(%s, %s)", organization, Jsonb(contact))
             )
         self.in_flight: list[Claim] = []
         self.claimed: list[Claim] = []
@@ -230,9 +228,7 @@ class History:
                 " on conflict do nothing returning note"
             )
         else:
-            self.engine.rows(
-                "delete from drip_core.machine_agents where pattern = 'judged' returning 1 as x"
-            )
+            self.engine.rows("delete from drip_core.machine_agents where pattern = 'judged' returning 1 as x")
         self.rows("select drip.classify_hits(%s)")
 
     def deal(self, a: int, b: int) -> None:
@@ -317,7 +313,9 @@ class History:
             if row["relname"] <= f"events_{self.now:%Y_%m}":
                 self.engine.connection.execute(f"drop table drip_core.{row['relname']}".encode())
                 dropped += 1
-        (left,) = self.rows("select count(*) as n from drip_core.events where organization_id = %s")
+        (left,) = self.rows(
+            "select count(*) as n from drip_core.events where organization_id = %s"
+        )
         assert left["n"] == 0
         return dropped
 
