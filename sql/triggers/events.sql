@@ -50,6 +50,11 @@ begin
       from new_rows as n
       join drip_core.report_facts as f on f.organization_id = n.organization_id and f.enrollment_id = n.enrollment_id
       where n.type = 'sent' and not n.is_test
+        -- facts about this message, or about an enrollment that had been sent nothing: all others count as they did
+        and (n.step_id = any (f.step_ids) or not exists (
+          select from drip_core.messages as k
+          where k.organization_id = n.organization_id and k.enrollment_id = n.enrollment_id and k.step_id <> n.step_id and k.status = 'sent'
+        ))
       group by n.organization_id
     loop
       perform drip_core._count_sent(v_org, v_facts);

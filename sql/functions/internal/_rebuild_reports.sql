@@ -27,9 +27,10 @@ begin
   -- the first day all of whose events are here as they were written
   select greatest(
     case
-      when (select min(v.recorded_at) from drip_core.events as v where v.organization_id = v_org)
+      when coalesce((select min(v.recorded_at) from drip_core.events as v where v.organization_id = v_org), 'infinity')
         > (select min(e.enrolled_at) from drip_core.enrollments as e where e.organization_id = v_org)
-        then (select (min(v.recorded_at) at time zone v_zone)::date + 1 from drip_core.events as v where v.organization_id = v_org)
+        then coalesce(
+          (select (min(v.recorded_at) at time zone v_zone)::date + 1 from drip_core.events as v where v.organization_id = v_org), 'infinity')
     end,
     (
       select (((max(to_date(substr(c.relname, 8, 7), 'YYYY_MM')) + interval '1 month') at time zone 'UTC') at time zone v_zone)::date + 1
