@@ -59,7 +59,8 @@ def make_history(url: str) -> Engine:
     }
     early = [number for name, number in contacts.items() if name != "c9"]
     assert engine.enroll(early) == {"enrolled": 9}
-    intro = send(engine, c7=("rejected", {"reason": "invalid_address"}), c8=("unknown", {}))
+    refused = {"reason": "invalid_address", "error_code": "550 5.1.1"}
+    intro = send(engine, c7=("rejected", refused), c8=("unknown", {}))
     for hours, name, type_, detail in (
         *((1, f"c{n}", "delivered", {}) for n in range(6)),
         (2, "c0", "opened", {"is_machine": False}),

@@ -260,6 +260,7 @@ def test_the_page_has_the_numbers_of_the_views(history: Engine, page: str) -> No
     assert rows["Mon 2 Mar"] == [
         *("9", "7", "4", "14.3% (1)", "14.3% (1)", "14.3% (1)", "0.0% (0)"),
     ]
+    assert rows["550 5.1.1"] == ["attempt failed", "invalid address", "sales", "Mon 2 Mar", "1"]
     reasons = [tuple(row) for row in shown.rows if len(row) == 3]
     assert ("exited", "goal reached", "1") in reasons
     assert ("held", "outcome unknown", "1") in reasons

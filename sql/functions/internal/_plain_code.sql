@@ -7,7 +7,8 @@ language sql
 immutable
 parallel safe
 return case
-  when coalesce(_plain_code.data ->> 'error_code', _plain_code.data ->> 'status') ~ '^([0-9]{1,8}|[0-9]{1,3}(\.[0-9]{1,3}){1,2}|[A-Za-z][A-Za-z0-9_]{0,39})$'
+  when coalesce(_plain_code.data ->> 'error_code', _plain_code.data ->> 'status')
+    ~ '^([0-9]{1,8}|([0-9]{3} )?[0-9]{1,3}(\.[0-9]{1,3}){1,2}|[A-Za-z][A-Za-z0-9_]{0,39})$'
     then coalesce(_plain_code.data ->> 'error_code', _plain_code.data ->> 'status')
   when coalesce(_plain_code.data ->> 'error_code', _plain_code.data ->> 'status') is not null then 'other'
 end;
