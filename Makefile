@@ -16,10 +16,10 @@ WORKERS := $(if $(DATABASE_URL),,--numprocesses 2 --dist worksteal)
 # servers.py, which starts PostgreSQL for tests, docs and benchmarks, lies beside the tests
 export PYTHONPATH := $(CURDIR):$(CURDIR)/runner:$(CURDIR)/runner/tests
 
-.PHONY: help demo test test-slow pgtap lint format bench docs snapshot release clean
+.PHONY: help demo test test-slow pgtap lint format bench docs report-picture snapshot release clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Watch 1,000 contacts go through a sequence, on a PostgreSQL of its own
 	@$(BIN)/pgdrip demo
@@ -55,8 +55,11 @@ format: $(VENV)/.dev ## Lay out Python and SQL as lint wants it
 bench: $(VENV)/.dev ## Run the benchmarks
 	@if [ -f benchmarks/__main__.py ]; then $(PY) -m benchmarks; else echo "There are no benchmarks yet."; fi
 
-docs: $(VENV)/.dev ## Write docs/api.md anew from the comments in the database
+docs: $(VENV)/.dev ## Write docs/api.md and docs/reporting.md anew from the comments in the database
 	@$(PY) -m tools.gen_docs
+
+report-picture: $(VENV)/.dev ## Write docs/report.png anew: run the demo, and take its report page
+	@$(PY) -m tools.report_picture
 
 snapshot: $(VENV)/.dev ## Write sql/snapshot/catalog.txt anew: what a fresh installation leaves in the catalog
 	@$(PY) -m tools.snapshot

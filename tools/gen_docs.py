@@ -1,5 +1,6 @@
-"""Writes docs/api.md from the comments in the catalog of a migrated database.
+"""Writes docs/api.md and docs/reporting.md from the comments in the catalog of a migrated database.
 
+The second is tools/reporting.md, written by hand, with the views in the place of its marker.
 `python -m tools.gen_docs [--database-url URL]`. Without a URL it starts a server of its own
 (PYTHONPATH must then have runner/tests, as `make docs` sees to).
 """
@@ -20,6 +21,9 @@ from psycopg.rows import class_row
 from tools.postgres import ROOT, migrated
 
 TARGET = ROOT / "docs" / "api.md"
+REPORTING = ROOT / "docs" / "reporting.md"
+REPORTING_TEMPLATE = ROOT / "tools" / "reporting.md"
+_VIEWS_HERE = "<!-- the views -->\n"
 SCHEMAS = ("drip", "drip_core", "drip_report")
 ROLES = ("drip_app", "drip_runner", "drip_public", "drip_analyst", "drip_simulator")
 
@@ -198,6 +202,15 @@ def render(connection: psycopg.Connection) -> str:
     return "\n".join(parts)
 
 
+def render_reporting(connection: psycopg.Connection) -> str:
+    """The text of docs/reporting.md for the database behind `connection`."""
+    with connection.cursor(row_factory=class_row(Column)) as cursor:
+        views = cursor.execute(_COLUMNS, ["drip_report", ["v", "m"]]).fetchall()
+    text = REPORTING_TEMPLATE.read_text(encoding="utf-8")
+    before, _, after = text.partition(_VIEWS_HERE)
+    return before + "\n".join(_columns("drip_report", views)) + after
+
+
 def known_names(connection: psycopg.Connection) -> set[str]:
     """Every schema-qualified name in our schemas: relations, constraints, functions, types."""
     rows = connection.execute(_OBJECTS, {"schemas": list(SCHEMAS)})
@@ -282,15 +295,18 @@ def _cell(text: str | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="tools.gen_docs", description="Write docs/api.md.")
+    parser = argparse.ArgumentParser(
+        prog="tools.gen_docs", description="Write docs/api.md, docs/reporting.md."
+    )
     parser.add_argument("--database-url", help="a database migrated by this checkout")
-    parser.add_argument("--output", type=Path, default=TARGET)
+    parser.add_argument("--output", type=Path, default=TARGET.parent, help="folder of the pages")
     options = parser.parse_args(arguments)
     with migrated(options.database_url) as connection:
-        text = render(connection)
-    options.output.parent.mkdir(exist_ok=True)
-    options.output.write_text(text, encoding="utf-8")
-    print(f"wrote {options.output}")
+        pages = {TARGET.name: render(connection), REPORTING.name: render_reporting(connection)}
+    options.output.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        (options.output / name).write_text(text, encoding="utf-8")
+        print(f"wrote {options.output / name}")
     return 0
 
 

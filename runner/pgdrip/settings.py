@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     runner_name: str = Field(default_factory=default_runner_name, min_length=1, max_length=200)
     secret_dir: Path | None = None
     """When set, ``file:`` secrets are read from below this folder only."""
+    report_token: SecretStr | None = None
+    """With it (or the file) ``pgdrip serve`` has ``/report``, which asks for it."""
+    report_token_file: Path | None = None
+    report_database_url: SecretStr | None = None
+    """A login of the report's own: a member of ``drip_analyst``, bound to one organization."""
 
     @model_validator(mode="after")
     def _provider_timeout_fits_in_the_lease(self) -> Self:

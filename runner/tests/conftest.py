@@ -84,7 +84,7 @@ def template_database(server: Server) -> Iterator[str]:
     """Name of a migrated database with pgTAP and the suite's helpers, to be cloned, never used."""
     from pgdrip import migrate
 
-    with _new_database(server) as url:
+    with new_database(server) as url:
         migrate.apply(url)
         with psycopg.connect(url, autocommit=True) as connection:
             pgtap.load(connection)
@@ -97,7 +97,7 @@ def template_database(server: Server) -> Iterator[str]:
 @pytest.fixture
 def database(server: Server, template_database: str) -> Iterator[str]:
     """URL of a migrated database of the test's own, dropped after it."""
-    with _new_database(server, template_database) as url:
+    with new_database(server, template_database) as url:
         yield url
 
 
@@ -111,14 +111,14 @@ def module_database(server: Server, template_database: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def shared_database(server: Server, template_database: str) -> Iterator[str]:
     """URL of a migrated database for tests that only read, or roll back what they write."""
-    with _new_database(server, template_database) as url:
+    with new_database(server, template_database) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database(server: Server) -> Iterator[str]:
     """URL of a database without pgdrip. The cluster has its roles: see `scratch_cluster`."""
-    with _new_database(server) as url:
+    with new_database(server) as url:
         yield url
 
 
@@ -148,7 +148,7 @@ def connect() -> Iterator[Connect]:
 
 
 @contextlib.contextmanager
-def _new_database(server: Server, template: str | None = None) -> Iterator[str]:
+def new_database(server: Server, template: str | None = None) -> Iterator[str]:
     name = f"pgdrip_test_{os.getpid()}_{next(_numbers)}"
     url = server.create_database(name, template)
     try:

@@ -78,6 +78,7 @@ def test_the_embedded_server_stays_for_a_look_around_until_it_is_stopped() -> No
                 ).fetchone()
             assert row is not None
             assert row[0] > 900
+            assert "988" in (folder / ".pgdrip" / "report.html").read_text(encoding="utf-8")
             report = pgdrip("report", "--json", cwd=folder)
             assert json.loads(report.stdout)["overview"][0]["enrolled"] == 988
             again = pgdrip("demo", "--days", "1", cwd=folder)

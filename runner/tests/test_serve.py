@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -56,17 +56,21 @@ class Site:
         return [row["source"] for row in rows]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _start(url: str, port: int, *options: str) -> subprocess.Popen[bytes]:
+def start(
+    url: str, port: int, *options: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """The process, once it answers; its own port tells, not a sleep."""
     command = [sys.executable, "-m", "pgdrip", "serve", "--port", str(port), *options]
     process = subprocess.Popen(
-        command, env={**os.environ, "DATABASE_URL": url}, stderr=subprocess.PIPE
+        command,
+        env={**os.environ, "DATABASE_URL": url, **(environment or {})},
+        stderr=subprocess.PIPE,
     )
     while process.poll() is None:
         try:
@@ -77,7 +81,7 @@ def _start(url: str, port: int, *options: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def _stop(process: subprocess.Popen[bytes]) -> bytes:
+def stop(process: subprocess.Popen[bytes]) -> bytes:
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     return errors
@@ -96,7 +100,7 @@ def public_url(database: str) -> Iterator[str]:
 
 @pytest.fixture
 def site(database: str, public_url: str) -> Iterator[Site]:
-    port = _free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     engine = Engine(database)
     engine.mailbox()
@@ -107,9 +111,9 @@ def site(database: str, public_url: str) -> Iterator[Site]:
     )
     steps = [*ONE_STEP, {**ONE_STEP[0], "key": "later", "delay": "30 days"}]
     engine.sequence("welcome", [{**step, "html": HTML} for step in steps])
-    process = _start(public_url, port)
+    process = start(public_url, port)
     yield Site(engine, base, process)
-    errors = _stop(process)
+    errors = stop(process)
     engine.close()
     assert process.returncode == 0, errors
     assert b"Traceback" not in errors
@@ -334,7 +338,7 @@ def test_a_login_that_may_not_is_told_at_the_start(database: str) -> None:
         admin.execute("create role pgdrip_test_nobody login")
         try:
             url = make_conninfo(database, user="pgdrip_test_nobody")
-            process = _start(url, _free_port())
+            process = start(url, free_port())
             _, errors = process.communicate(timeout=30)
         finally:
             admin.execute("drop role pgdrip_test_nobody")

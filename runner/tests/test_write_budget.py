@@ -74,6 +74,8 @@ def test_each_part_of_the_tick_writes_what_it_must_and_no_more(engine: Engine) -
             "lanes": (0, 1, 0),
             # by the hour: what bounce rates are measured against
             "sender_hours": (0, 1, 0),
+            # by what counts alike: what the reports are read from
+            "report_deltas": (1, 0, 0),
         }
 
 

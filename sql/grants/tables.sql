@@ -20,6 +20,7 @@ declare
     "reduced_events": "tenant", "replans": "tenant", "inbound_messages": "tenant", "provider_events": "tenant",
     "reaction_failures": "tenant", "tracking_hits": "tenant", "step_links": "tenant", "inboxes": "tenant", "sender_hours": "tenant",
     "address_aliases": "tenant", "address_checks": "tenant", "audit_entries": "tenant", "test_messages": "tenant",
+    "report_deltas": "tenant", "report_cells": "tenant", "report_facts": "tenant", "report_conversions": "tenant", "report_builds": "tenant",
     "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
     "role_permissions": "lookup", "reasons": "lookup", "machine_agents": "lookup", "bounce_codes": "lookup", "status_transitions": "lookup", "timezones": "lookup",
     "migrations": "ledger", "migration_state": "ledger"
@@ -121,4 +122,24 @@ grant select (
 ) on drip_core.reaction_failures to drip_analyst;
 grant select (organization_id, id, type, state, occurred_at, recorded_at, next_try_at, enrollment_id) on drip_core.provider_events to drip_analyst;
 grant select (organization_id, id, class, state, channel, received_at, recorded_at, next_try_at, enrollment_id) on drip_core.inbound_messages to drip_analyst;
+grant select (
+  organization_id, scope, sequence_id, version, day, step_id, channel_account_id, subject, outcome, reason, error_code, enrolled, active,
+  paused, completed, failed, exited, removed, bounced, unsubscribed, contacted, sender_contacted, channel_contacted, messages_sent,
+  messages_failed, reached, skipped, delivered, messages_bounced, messages_opened, messages_clicked, machine_opens, machine_clicks,
+  replies, unsubscribes, complaints, conversions, step_replies, step_unsubscribes, step_complaints, step_conversions, sender_replies,
+  sender_unsubscribes, sender_complaints, sender_conversions, channel_replies, channel_unsubscribes, channel_complaints,
+  channel_conversions, auto_replies, occurrences
+) on drip_core.report_cells to drip_analyst;
+grant select (
+  organization_id, id, scope, sequence_id, version, cohort_day, day, step_id, channel_account_id, subject, outcome, reason, error_code,
+  enrolled, active, paused, completed, failed, exited, removed, bounced, unsubscribed, contacted, sender_contacted, channel_contacted,
+  messages_sent, messages_failed, reached, skipped, delivered, messages_bounced, messages_opened, messages_clicked, machine_opens,
+  machine_clicks, replies, unsubscribes, complaints, conversions, step_replies, step_unsubscribes, step_complaints, step_conversions,
+  sender_replies, sender_unsubscribes, sender_complaints, sender_conversions, channel_replies, channel_unsubscribes, channel_complaints,
+  channel_conversions, auto_replies, occurrences
+) on drip_core.report_deltas to drip_analyst;
+grant select (
+  organization_id, id, enrollment_id, contact_id, sequence_id, version, step_id, channel_account_id, converted_at, deal_id, amount,
+  currency
+) on drip_core.report_conversions to drip_analyst;
 grant execute on function drip_core.now() to drip_analyst, drip_engine;

@@ -27,6 +27,12 @@ begin
     n.organization_id, n.enrolled_at, n.enrolled_at, 'enrolled', n.id, n.contact_id, n.sequence_id, n.version, n.step_id, n.enrolled_by,
     jsonb_build_object('source', n.source, 'entry_no', n.entry_no)
   from new_rows as n;
+  insert into drip_core.report_deltas (organization_id, sequence_id, version, cohort_day, day, enrolled, active)
+  select n.organization_id, n.sequence_id, n.version, d.day, d.day, count(*), count(*)
+  from new_rows as n
+  join drip_core.organizations as o on o.id = n.organization_id
+  cross join lateral (select (n.enrolled_at at time zone o.timezone)::date as day) as d
+  group by 1, 2, 3, 4;
   return null;
 end;
 $$;
@@ -81,6 +87,26 @@ begin
   join old_rows as o on o.organization_id = n.organization_id and o.id = n.id
   join drip_core.status_transitions as t on t.from_status = o.status and t.to_status = n.status
   order by n.id;
+
+  -- what the reports count: one less of what it was, one more of what it is
+  insert into drip_core.report_deltas (
+    organization_id, sequence_id, version, cohort_day, day, active, paused, completed, failed, exited, removed, bounced, unsubscribed
+  )
+  select
+    n.organization_id, n.sequence_id, n.version, (n.enrolled_at at time zone g.timezone)::date, (n.status_changed_at at time zone g.timezone)::date,
+    count(*) filter (where n.status = 'active') - count(*) filter (where o.status = 'active'),
+    count(*) filter (where n.status = 'paused') - count(*) filter (where o.status = 'paused'),
+    count(*) filter (where n.status = 'completed'),
+    count(*) filter (where n.status = 'failed'),
+    count(*) filter (where n.status = 'exited'),
+    count(*) filter (where n.status = 'removed'),
+    count(*) filter (where n.status = 'bounced'),
+    count(*) filter (where n.status = 'unsubscribed')
+  from new_rows as n
+  join old_rows as o on o.organization_id = n.organization_id and o.id = n.id
+  join drip_core.organizations as g on g.id = n.organization_id
+  where o.status <> n.status
+  group by 1, 2, 3, 4, 5;
 
   insert into drip_core.detached_claims (organization_id, enrollment_id, channel_account_id, claim_token, lease_expires_at)
   select n.organization_id, n.id, n.channel_account_id, n.claim_token, n.lease_expires_at

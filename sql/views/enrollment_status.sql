@@ -2,23 +2,81 @@ drop view if exists drip_report.enrollment_status;
 create view drip_report.enrollment_status
 with (security_invoker = true, security_barrier = true)
 as
+with counts as (
+  -- what drip.tick has added up, and what has come since
+  select
+    x.organization_id,
+    x.sequence_id,
+    x.version,
+    sum(x.enrolled)::bigint as enrolled,
+    sum(x.active)::bigint as active,
+    sum(x.paused)::bigint as paused,
+    sum(x.completed)::bigint as completed,
+    sum(x.failed)::bigint as failed,
+    sum(x.exited)::bigint as exited,
+    sum(x.removed)::bigint as removed,
+    sum(x.bounced)::bigint as bounced,
+    sum(x.unsubscribed)::bigint as unsubscribed
+  from (
+    select
+      c.organization_id,
+      c.sequence_id,
+      c.version,
+      c.enrolled,
+      c.active,
+      c.paused,
+      c.completed,
+      c.failed,
+      c.exited,
+      c.removed,
+      c.bounced,
+      c.unsubscribed
+    from drip_core.report_cells as c
+    where c.scope = 'cohort'
+    union all
+    select
+      d.organization_id,
+      d.sequence_id,
+      d.version,
+      d.enrolled,
+      d.active,
+      d.paused,
+      d.completed,
+      d.failed,
+      d.exited,
+      d.removed,
+      d.bounced,
+      d.unsubscribed
+    from drip_core.report_deltas as d
+    where d.scope = 'cohort' or (d.scope is null and d.outcome is null)
+  ) as x
+  group by x.organization_id, x.sequence_id, x.version
+)
+
 select
   s.organization_id,
   s.key as sequence_key,
   v.version,
   st.status::text as status,
-  count(e.id) as enrollments,
-  count(e.id)::numeric / nullif(sum(count(e.id)) over (partition by s.organization_id, s.id, v.version), 0) as share
+  n.enrollments,
+  n.enrollments::numeric / nullif(c.enrolled, 0) as share
 from drip_core.sequences as s
 inner join drip_core.sequence_versions as v on s.organization_id = v.organization_id and s.id = v.sequence_id
+left join counts as c on v.organization_id = c.organization_id and v.sequence_id = c.sequence_id and v.version = c.version
 cross join unnest(enum_range(null::drip.enrollment_status)) as st (status)
-left join drip_core.enrollments as e
-  on
-    v.organization_id = e.organization_id
-    and v.sequence_id = e.sequence_id
-    and v.version = e.version
-    and st.status = e.status
-group by s.organization_id, s.id, s.key, v.version, st.status;
+cross join
+  lateral (
+    select coalesce(case st.status
+      when 'active' then c.active
+      when 'paused' then c.paused
+      when 'completed' then c.completed
+      when 'failed' then c.failed
+      when 'exited' then c.exited
+      when 'removed' then c.removed
+      when 'bounced' then c.bounced
+      when 'unsubscribed' then c.unsubscribed
+    end, 0) as enrollments
+  ) as n;
 
 revoke all on drip_report.enrollment_status from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant select on drip_report.enrollment_status to drip_analyst;

@@ -138,6 +138,83 @@ where e.lease_expires_at is not null and e.status <> 'active'
   and not exists (
     select from drip_core.detached_claims as d
     where d.organization_id = e.organization_id and d.enrollment_id = e.id and d.claim_token = e.claim_token
+  )
+
+union all
+
+select
+  'the reports count the enrollments and messages that there are' as rule,
+  r.organization_id,
+  format('sequence %s, version %s: enrolled %s (rows %s), %s', r.sequence_id, r.version, r.enrolled, n.enrolled, to_jsonb(r) - 'enrolled') as detail
+from (
+  select
+    c.organization_id,
+    c.sequence_id,
+    c.version,
+    sum(c.enrolled) as enrolled,
+    sum(c.active) as active,
+    sum(c.paused) as paused,
+    sum(c.ended) as ended,
+    sum(c.contacted) as contacted,
+    sum(c.messages_sent) as messages_sent,
+    sum(c.messages_failed) as messages_failed
+  from (
+    select
+      x.organization_id,
+      x.sequence_id,
+      x.version,
+      x.enrolled,
+      x.active,
+      x.paused,
+      x.completed + x.failed + x.exited + x.removed + x.bounced + x.unsubscribed as ended,
+      x.contacted,
+      x.messages_sent,
+      x.messages_failed
+    from drip_core.report_cells as x
+    where x.scope = 'cohort'
+    union all
+    select
+      x.organization_id,
+      x.sequence_id,
+      x.version,
+      x.enrolled,
+      x.active,
+      x.paused,
+      x.completed + x.failed + x.exited + x.removed + x.bounced + x.unsubscribed as ended,
+      x.contacted,
+      x.messages_sent,
+      x.messages_failed
+    from drip_core.report_deltas as x
+    where x.scope = 'cohort' or (x.scope is null and x.outcome is null)
+  ) as c
+  group by c.organization_id, c.sequence_id, c.version
+) as r
+left join (
+  select
+    e.organization_id,
+    e.sequence_id,
+    e.version,
+    count(*) as enrolled,
+    count(*) filter (where e.status = 'active') as active,
+    count(*) filter (where e.status = 'paused') as paused
+  from drip_core.enrollments as e
+  group by e.organization_id, e.sequence_id, e.version
+) as n on r.organization_id = n.organization_id and r.sequence_id = n.sequence_id and r.version = n.version
+left join (
+  select
+    m.organization_id,
+    m.sequence_id,
+    m.version,
+    count(*) filter (where m.status = 'sent') as messages_sent,
+    count(*) filter (where m.status = 'failed') as messages_failed,
+    count(distinct m.enrollment_id) filter (where m.status = 'sent') as contacted
+  from drip_core.messages as m
+  group by m.organization_id, m.sequence_id, m.version
+) as m on r.organization_id = m.organization_id and r.sequence_id = m.sequence_id and r.version = m.version
+where not exists (select from drip_core.report_builds as b where b.organization_id = r.organization_id)
+  and (r.enrolled, r.active, r.paused, r.ended, r.contacted, r.messages_sent, r.messages_failed) is distinct from (
+    coalesce(n.enrolled, 0), coalesce(n.active, 0), coalesce(n.paused, 0), coalesce(n.enrolled - n.active - n.paused, 0),
+    coalesce(m.contacted, 0), coalesce(m.messages_sent, 0), coalesce(m.messages_failed, 0)
   );
 
 revoke all on drip_core.invariant_violations from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -2,80 +2,94 @@ drop view if exists drip_report.sequence_overview;
 create view drip_report.sequence_overview
 with (security_invoker = true, security_barrier = true)
 as
-with enrolled as (
+with counts as (
+  -- what drip.tick has added up, and what has come since
   select
-    e.organization_id,
-    e.sequence_id,
-    e.version,
-    count(*) as enrolled,
-    count(*) filter (where e.status = 'active') as active,
-    count(*) filter (where e.status = 'paused') as paused,
-    count(*) filter (where e.status = 'completed') as completed,
-    count(*) filter (where e.status = 'failed') as failed,
-    count(*) filter (where e.status = 'exited') as exited,
-    count(*) filter (where e.status = 'removed') as removed,
-    count(*) filter (where e.status = 'bounced') as bounced,
-    count(*) filter (where e.status = 'unsubscribed') as unsubscribed
-  from drip_core.enrollments as e
-  group by e.organization_id, e.sequence_id, e.version
-),
-
-messages as (
-  select
-    m.organization_id,
-    m.sequence_id,
-    m.version,
-    count(*) filter (where m.status = 'sent') as messages_sent,
-    count(*) filter (where m.status = 'failed') as messages_failed,
-    count(distinct m.enrollment_id) filter (where m.status = 'sent') as contacted
-  from drip_core.messages as m
-  group by m.organization_id, m.sequence_id, m.version
-),
-
--- facts about a message are counted once per message, facts about an enrollment once per enrollment
-facts as (
-  select
-    f.organization_id,
-    f.sequence_id,
-    f.version,
-    count(distinct row(f.enrollment_id, f.step_id)) filter (where f.type = 'delivered') as delivered,
-    count(distinct row(f.enrollment_id, f.step_id)) filter (where f.type = 'bounced' and f.is_of_sent) as messages_bounced,
-    count(distinct row(f.enrollment_id, f.step_id)) filter (where f.type = 'opened' and f.is_machine is not true) as opens,
-    count(distinct row(f.enrollment_id, f.step_id)) filter (where f.type = 'clicked' and f.is_machine is not true) as clicks,
-    count(distinct row(f.enrollment_id, f.step_id)) filter (where f.type = 'opened' and f.is_machine) as machine_opens,
-    count(distinct row(f.enrollment_id, f.step_id)) filter (where f.type = 'clicked' and f.is_machine) as machine_clicks,
-    count(distinct f.enrollment_id) filter (where f.type = 'replied' and f.is_contacted) as replies,
-    count(distinct f.enrollment_id) filter (where f.type = 'unsubscribed' and f.is_contacted) as unsubscribes,
-    count(distinct f.enrollment_id) filter (where f.type = 'complained' and f.is_contacted) as complaints,
-    count(distinct f.enrollment_id) filter (where f.type = 'converted' and f.is_contacted) as conversions
+    x.organization_id,
+    x.sequence_id,
+    x.version,
+    sum(x.enrolled)::bigint as enrolled,
+    sum(x.active)::bigint as active,
+    sum(x.paused)::bigint as paused,
+    sum(x.completed)::bigint as completed,
+    sum(x.failed)::bigint as failed,
+    sum(x.exited)::bigint as exited,
+    sum(x.removed)::bigint as removed,
+    sum(x.bounced)::bigint as bounced,
+    sum(x.unsubscribed)::bigint as unsubscribed,
+    sum(x.contacted)::bigint as contacted,
+    sum(x.messages_sent)::bigint as messages_sent,
+    sum(x.messages_failed)::bigint as messages_failed,
+    sum(x.delivered)::bigint as delivered,
+    sum(x.messages_bounced)::bigint as messages_bounced,
+    sum(x.messages_opened)::bigint as messages_opened,
+    sum(x.messages_clicked)::bigint as messages_clicked,
+    sum(x.machine_opens)::bigint as machine_opens,
+    sum(x.machine_clicks)::bigint as machine_clicks,
+    sum(x.replies)::bigint as replies,
+    sum(x.unsubscribes)::bigint as unsubscribes,
+    sum(x.complaints)::bigint as complaints,
+    sum(x.conversions)::bigint as conversions
   from (
     select
-      v.organization_id,
-      v.sequence_id,
-      v.version,
-      v.enrollment_id,
-      v.step_id,
-      v.type,
-      v.is_machine,
-      exists(
-        select from drip_core.messages as m
-        where m.organization_id = v.organization_id and m.enrollment_id = v.enrollment_id and m.step_id = v.step_id and m.status = 'sent'
-      ) as is_of_sent,
-      exists(
-        select from drip_core.messages as m
-        where m.organization_id = v.organization_id and m.enrollment_id = v.enrollment_id and m.status = 'sent'
-      ) as is_contacted
-    from drip_core.events as v
-    where
-      v.type in (
-        'delivered', 'bounced', 'opened', 'clicked', 'replied', 'unsubscribed', 'complained', 'converted'
-      )
-      -- who complains has complained; that it ends like an unsubscribe makes it none
-      and (v.type <> 'unsubscribed' or v.reason is distinct from 'complained')
-      and not v.is_test
-      and v.enrollment_id is not null
-  ) as f
-  group by f.organization_id, f.sequence_id, f.version
+      c.organization_id,
+      c.sequence_id,
+      c.version,
+      c.enrolled,
+      c.active,
+      c.paused,
+      c.completed,
+      c.failed,
+      c.exited,
+      c.removed,
+      c.bounced,
+      c.unsubscribed,
+      c.contacted,
+      c.messages_sent,
+      c.messages_failed,
+      c.delivered,
+      c.messages_bounced,
+      c.messages_opened,
+      c.messages_clicked,
+      c.machine_opens,
+      c.machine_clicks,
+      c.replies,
+      c.unsubscribes,
+      c.complaints,
+      c.conversions
+    from drip_core.report_cells as c
+    where c.scope = 'cohort'
+    union all
+    select
+      d.organization_id,
+      d.sequence_id,
+      d.version,
+      d.enrolled,
+      d.active,
+      d.paused,
+      d.completed,
+      d.failed,
+      d.exited,
+      d.removed,
+      d.bounced,
+      d.unsubscribed,
+      d.contacted,
+      d.messages_sent,
+      d.messages_failed,
+      d.delivered,
+      d.messages_bounced,
+      d.messages_opened,
+      d.messages_clicked,
+      d.machine_opens,
+      d.machine_clicks,
+      d.replies,
+      d.unsubscribes,
+      d.complaints,
+      d.conversions
+    from drip_core.report_deltas as d
+    where d.scope = 'cohort' or (d.scope is null and d.outcome is null)
+  ) as x
+  group by x.organization_id, x.sequence_id, x.version
 )
 
 select
@@ -84,36 +98,41 @@ select
   s.name as sequence_name,
   v.version,
   s.status::text as sequence_status,
-  coalesce(e.enrolled, 0) as enrolled,
-  coalesce(e.active, 0) as active,
-  coalesce(e.paused, 0) as paused,
-  coalesce(e.completed, 0) as completed,
-  coalesce(e.failed, 0) as failed,
-  coalesce(e.exited, 0) as exited,
-  coalesce(e.removed, 0) as removed,
-  coalesce(e.bounced, 0) as bounced,
-  coalesce(e.unsubscribed, 0) as unsubscribed,
-  coalesce(m.contacted, 0) as contacted,
-  coalesce(m.messages_sent, 0) as messages_sent,
-  coalesce(m.messages_failed, 0) as messages_failed,
-  m.messages_sent::numeric / nullif(m.messages_sent + m.messages_failed, 0) as success_rate,
-  nullif(f.delivered, 0) as delivered,
-  nullif(f.delivered, 0)::numeric / nullif(m.messages_sent, 0) as delivery_rate,
-  coalesce(f.messages_bounced, 0)::numeric / nullif(m.messages_sent, 0) as bounce_rate,
-  coalesce(f.opens, 0)::numeric / nullif(m.messages_sent - coalesce(f.messages_bounced, 0), 0) as open_rate,
-  coalesce(f.clicks, 0)::numeric / nullif(m.messages_sent - coalesce(f.messages_bounced, 0), 0) as click_rate,
-  coalesce(f.machine_opens, 0) as machine_opens,
-  coalesce(f.machine_clicks, 0) as machine_clicks,
-  coalesce(f.replies, 0)::numeric / nullif(m.contacted, 0) as reply_rate,
-  coalesce(f.unsubscribes, 0)::numeric / nullif(m.contacted, 0) as unsubscribe_rate,
-  coalesce(f.complaints, 0)::numeric / nullif(m.contacted, 0) as complaint_rate,
-  coalesce(f.conversions, 0)::numeric / nullif(m.contacted, 0) as conversion_rate
+  coalesce(c.enrolled, 0) as enrolled,
+  coalesce(c.active, 0) as active,
+  coalesce(c.paused, 0) as paused,
+  coalesce(c.completed, 0) as completed,
+  coalesce(c.failed, 0) as failed,
+  coalesce(c.exited, 0) as exited,
+  coalesce(c.removed, 0) as removed,
+  coalesce(c.bounced, 0) as bounced,
+  coalesce(c.unsubscribed, 0) as unsubscribed,
+  coalesce(c.contacted, 0) as contacted,
+  coalesce(c.messages_sent, 0) as messages_sent,
+  coalesce(c.messages_failed, 0) as messages_failed,
+  coalesce(c.messages_sent, 0)::numeric / nullif(coalesce(c.messages_sent, 0) + coalesce(c.messages_failed, 0), 0) as success_rate,
+  nullif(coalesce(c.delivered, 0), 0) as delivered,
+  nullif(coalesce(c.delivered, 0), 0)::numeric / nullif(coalesce(c.messages_sent, 0), 0) as delivery_rate,
+  coalesce(c.messages_bounced, 0)::numeric / nullif(coalesce(c.messages_sent, 0), 0) as bounce_rate,
+  coalesce(c.messages_opened, 0)::numeric / nullif(coalesce(c.messages_sent, 0) - coalesce(c.messages_bounced, 0), 0) as open_rate,
+  coalesce(c.messages_clicked, 0)::numeric / nullif(coalesce(c.messages_sent, 0) - coalesce(c.messages_bounced, 0), 0) as click_rate,
+  coalesce(c.machine_opens, 0) as machine_opens,
+  coalesce(c.machine_clicks, 0) as machine_clicks,
+  coalesce(c.replies, 0)::numeric / nullif(coalesce(c.contacted, 0), 0) as reply_rate,
+  coalesce(c.unsubscribes, 0)::numeric / nullif(coalesce(c.contacted, 0), 0) as unsubscribe_rate,
+  coalesce(c.complaints, 0)::numeric / nullif(coalesce(c.contacted, 0), 0) as complaint_rate,
+  coalesce(c.conversions, 0)::numeric / nullif(coalesce(c.contacted, 0), 0) as conversion_rate,
+  coalesce(c.messages_bounced, 0) as messages_bounced,
+  coalesce(c.messages_opened, 0) as messages_opened,
+  coalesce(c.messages_clicked, 0) as messages_clicked,
+  coalesce(c.replies, 0) as replies,
+  coalesce(c.unsubscribes, 0) as unsubscribes,
+  coalesce(c.complaints, 0) as complaints,
+  coalesce(c.conversions, 0) as conversions
 from drip_core.sequences as s
 inner join drip_core.sequence_versions as v on s.organization_id = v.organization_id and s.id = v.sequence_id
-left join enrolled as e on v.organization_id = e.organization_id and v.sequence_id = e.sequence_id and v.version = e.version
-left join messages as m on v.organization_id = m.organization_id and v.sequence_id = m.sequence_id and v.version = m.version
-left join facts as f on v.organization_id = f.organization_id and v.sequence_id = f.sequence_id and v.version = f.version
-where v.version = s.current_version or e.enrolled > 0;
+left join counts as c on v.organization_id = c.organization_id and v.sequence_id = c.sequence_id and v.version = c.version
+where v.version = s.current_version or c.enrolled > 0;
 
 revoke all on drip_report.sequence_overview from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant select on drip_report.sequence_overview to drip_analyst;
@@ -136,15 +155,22 @@ comment on column drip_report.sequence_overview.unsubscribed is 'Enrollments tha
 comment on column drip_report.sequence_overview.contacted is 'Enrollments with at least one sent message.';
 comment on column drip_report.sequence_overview.messages_sent is 'Messages a provider accepted.';
 comment on column drip_report.sequence_overview.messages_failed is 'Messages given up: retries exhausted or rejected.';
-comment on column drip_report.sequence_overview.success_rate is 'messages_sent / (messages_sent + messages_failed).';
+comment on column drip_report.sequence_overview.success_rate is 'messages_sent / (messages_sent + messages_failed); null where there are none.';
 comment on column drip_report.sequence_overview.delivered is 'Messages whose delivery the provider confirmed; null where none was ever reported.';
 comment on column drip_report.sequence_overview.delivery_rate is 'delivered / messages_sent; null where delivery is never reported.';
-comment on column drip_report.sequence_overview.bounce_rate is 'Messages that came back after they were accepted / messages_sent.';
-comment on column drip_report.sequence_overview.open_rate is 'Messages with a human open / (sent - bounced).';
-comment on column drip_report.sequence_overview.click_rate is 'Messages with a human click / (sent - bounced).';
+comment on column drip_report.sequence_overview.bounce_rate is 'messages_bounced / messages_sent.';
+comment on column drip_report.sequence_overview.open_rate is 'messages_opened / (messages_sent - messages_bounced).';
+comment on column drip_report.sequence_overview.click_rate is 'messages_clicked / (messages_sent - messages_bounced).';
 comment on column drip_report.sequence_overview.machine_opens is 'Messages opened by a machine.';
 comment on column drip_report.sequence_overview.machine_clicks is 'Messages whose link was followed by a machine.';
-comment on column drip_report.sequence_overview.reply_rate is 'Enrollments with a human reply / contacted.';
-comment on column drip_report.sequence_overview.unsubscribe_rate is 'Enrollments of the cohort that unsubscribed (complaints are in complaint_rate) / contacted.';
-comment on column drip_report.sequence_overview.complaint_rate is 'Enrollments with a spam complaint / contacted.';
-comment on column drip_report.sequence_overview.conversion_rate is 'Enrollments that reached the goal / contacted.';
+comment on column drip_report.sequence_overview.reply_rate is 'replies / contacted.';
+comment on column drip_report.sequence_overview.unsubscribe_rate is 'unsubscribes / contacted.';
+comment on column drip_report.sequence_overview.complaint_rate is 'complaints / contacted.';
+comment on column drip_report.sequence_overview.conversion_rate is 'conversions / contacted.';
+comment on column drip_report.sequence_overview.messages_bounced is 'Messages that came back after they were accepted.';
+comment on column drip_report.sequence_overview.messages_opened is 'Messages with a human open, of those that did not come back.';
+comment on column drip_report.sequence_overview.messages_clicked is 'Messages with a human click, of those that did not come back.';
+comment on column drip_report.sequence_overview.replies is 'Contacted enrollments of the cohort with a human reply.';
+comment on column drip_report.sequence_overview.unsubscribes is 'Contacted enrollments of the cohort with an unsubscribe (complaints are apart).';
+comment on column drip_report.sequence_overview.complaints is 'Contacted enrollments of the cohort with a spam complaint.';
+comment on column drip_report.sequence_overview.conversions is 'Contacted enrollments of the cohort with the goal reached.';

@@ -22,6 +22,13 @@ def demo(
         Path | None, typer.Option(help="Folder of the embedded PostgreSQL; default ./.pgdrip.")
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="Virtual days to run.")] = 30,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the report page; default report.html in the folder of the embedded"
+            " PostgreSQL."
+        ),
+    ] = None,
     stop: Annotated[
         bool, typer.Option("--stop", help="Stop the embedded PostgreSQL of an earlier demo.")
     ] = False,
@@ -39,7 +46,7 @@ def demo(
         return
     from pgdrip.demo.demo import run
 
-    if not run(database_url=url, folder=folder, days=days):
+    if not run(database_url=url, folder=folder, days=days, html=html):
         raise PgdripError("DEM03", "the servers' logs and the database disagree (see above)")
 
 

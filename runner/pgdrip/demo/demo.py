@@ -30,7 +30,7 @@ from pgdrip.commands.contacts import import_contacts, print_result
 from pgdrip.commands.documents import Document, read_documents
 from pgdrip.commands.enroll import enroll_contacts, list_contacts, print_outcomes
 from pgdrip.commands.progress import progress_bar
-from pgdrip.commands.report import STATUSES, read_report
+from pgdrip.commands.report import read_report, write_page
 from pgdrip.commands.session import Connection, Row, connect, err, out
 from pgdrip.db import Database
 from pgdrip.demo import database, site
@@ -59,6 +59,7 @@ from pgdrip.demo.smtp_world import UNKNOWN_USER, Mailbox, Outage, SmtpWorld, gre
 from pgdrip.demo.whatsapp_world import WhatsappWorld
 from pgdrip.errors import PgdripError
 from pgdrip.log import configure_logging
+from pgdrip.reports import STATUSES
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 """A Monday."""
@@ -77,8 +78,13 @@ TAG = "lead"
 _SHOWN_PROBLEMS = 5
 
 
-def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> bool:
-    """Run the demo and print it. True: the check holds. Raises ``PgdripError``."""
+def run(
+    *, database_url: str | None, folder: Path | None, days: int = 30, html: Path | None = None
+) -> bool:
+    """Run the demo and print it. True: the check holds. Raises ``PgdripError``.
+
+    The report page goes to ``html``; without one, into the folder of the embedded server.
+    """
     configure_logging(level="error")
     began = time.monotonic()
     examples = find_examples()
@@ -122,6 +128,10 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
         server_side = read_server(world, chats, addresses)
         _set_clock(connection, clock.now)
         overview = read_report(connection, organization_id)["overview"]
+        if html is None and database_url is None:
+            html = (folder or embedded.default_folder()) / "report.html"
+        if html is not None:
+            write_page(connection, organization_id, html)
 
     left = "nothing waits any more" if result.finished else "some still wait for their next step"
     out.print(f"Ran to {result.ended_at:%A %d %B %Y} on the virtual clock: {left}.")
@@ -138,7 +148,7 @@ def run(*, database_url: str | None, folder: Path | None, days: int = 30) -> boo
         check_answers_report(deeds, overview[0]),
     ]
     holds = print_findings(findings)
-    print_next(url, embedded_server=database_url is None, folder=folder)
+    print_next(url, embedded_server=database_url is None, folder=folder, html=html)
     out.print(f"The demo took {time.monotonic() - began:.0f} seconds.")
     return holds
 
@@ -599,7 +609,9 @@ def print_findings(findings: Sequence[Finding]) -> bool:
     return holds
 
 
-def print_next(url: str, *, embedded_server: bool, folder: Path | None) -> None:
+def print_next(
+    url: str, *, embedded_server: bool, folder: Path | None, html: Path | None = None
+) -> None:
     """Commands to copy, each on one unbroken line."""
     quoted = shlex.quote(url)
     psql = shutil.which("psql") and "psql"
@@ -611,7 +623,9 @@ def print_next(url: str, *, embedded_server: bool, folder: Path | None) -> None:
     found = embedded_server and folder is None and "DATABASE_URL" not in os.environ
     database_option = "" if found else f" --database-url {quoted}"
     query = shlex.quote("select * from drip_report.sequence_overview")
+    page = [] if html is None else [("The report as a page, for any browser", str(html))]
     hints = [
+        *page,
         ("The report, any time", f"{program} report{database_option}"),
         ("The same for programs", f"{program} report --json{database_option}"),
         ("Reporting views, for BI tools", f"{psql} {quoted} -x -c {query}"),

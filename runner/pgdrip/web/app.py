@@ -62,7 +62,10 @@ async def become_runner(connection: Connection) -> None:
 
 
 class SecurityHeaders:
-    """Puts the security headers on every response, errors of the framework included."""
+    """Puts the security headers on every response, errors of the framework included.
+
+    A header that the response has already is its own: the report allows its style sheet.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -70,9 +73,11 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                ours = ((k.lower().encode(), v.encode()) for k, v in SECURITY_HEADERS.items())
                 message["headers"] = [
                     *message["headers"],
-                    *((k.lower().encode(), v.encode()) for k, v in SECURITY_HEADERS.items()),
+                    *((name, value) for name, value in ours if name not in given),
                 ]
             await send(message)
 
@@ -222,19 +227,27 @@ def make_app(
     pool_size: int = 4,
     on_checkout: Callable[[Any], Awaitable[None]] = AsyncConnectionPool.check_connection,
     webhooks: Callable[[Any], Callable[[Request], Awaitable[Response]]] | None = None,
+    report: tuple[str, Callable[[], str]] | None = None,
 ) -> ASGIApp:
     """The application over a database; ``root_path`` is the path of ``public_base_url``, if any.
 
     ``on_checkout`` sees each connection before it is used (the demo sets its clock there).
     ``webhooks`` makes the handler of ``/webhooks/ORGANIZATION/ACCOUNT`` from a pool of connections
     that are ``drip_runner``; without it there are none.
+    ``report`` is the URL of the analysts' login and what tells the token that ``/report`` asks for;
+    without it there is none.
     """
 
-    def make_pool(name: str, configure: Callable[[Connection], Awaitable[None]]) -> Any:
+    def make_pool(
+        name: str,
+        configure: Callable[[Connection], Awaitable[None]],
+        url: str = url,
+        size: int = pool_size,
+    ) -> Any:
         return AsyncConnectionPool[Connection](
             url,
             min_size=1,
-            max_size=pool_size,
+            max_size=size,
             open=False,
             configure=configure,
             timeout=5,
@@ -271,6 +284,12 @@ def make_app(
         receive = webhooks(pools[-1])
         path = "/webhooks/{organization:int}/{account}"
         routes.append(Route(path, receive, methods=["GET", "POST"]))
+    if report is not None:
+        from pgdrip.web.report import ReportPages, become_analyst
+
+        analysts, token = report
+        pools.append(make_pool("report", become_analyst, analysts, 2))
+        routes += ReportPages(pools[-1], token, parse(page_views)).routes()
     app = Starlette(
         routes=[
             Route("/healthz", pages.health),

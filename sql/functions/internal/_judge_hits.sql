@@ -4,7 +4,7 @@
 -- links (or on all, where there are several) within two seconds, a click within two seconds of the sending that no open came
 -- before, and whatever else the same visitor did. Everything else is a person's. The same hits give the same verdicts in
 -- any order; their events follow. Returns how many verdicts changed.
--- Locks: the hits. Errors: none. A repeat changes nothing.
+-- Locks: what the reports know of the enrollment (as an event of it does), then the hits. Errors: none. A repeat changes nothing.
 create or replace function drip_core._judge_hits(organization_id bigint, enrollment_id bigint, step_id bigint)
 returns int
 language plpgsql
@@ -22,6 +22,7 @@ declare
   v_machine boolean[];
   v_by text[];
 begin
+  perform from drip_core.report_facts as f where f.organization_id = v_org and f.enrollment_id = v_enrollment for no key update;
   select count(*) into v_links from drip_core.step_links as l where l.organization_id = v_org and l.step_id = v_step;
   select m.settled_at into v_sent_at
   from drip_core.messages as m where m.organization_id = v_org and m.enrollment_id = v_enrollment and m.step_id = v_step;

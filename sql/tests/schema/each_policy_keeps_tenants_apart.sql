@@ -1,7 +1,7 @@
 -- Two organizations with rows in every table; the owner of the API functions, under forced row-level security, sees and
 -- writes those of the caller's only.
 begin;
-select plan(36);
+select plan(43);
 create function pg_temp.fill(p_name text)
 returns void
 language plpgsql
@@ -44,6 +44,11 @@ begin
   where a.organization_id = drip_test.org() limit 1;
   insert into drip_core.tracking_hits (organization_id, enrollment_id, step_id, type, occurred_at, is_machine, event_id, event_recorded_at)
   values (drip_test.org(), v_ids[1], 1, 'opened', clock_timestamp(), false, 0, clock_timestamp());
+  insert into drip_core.report_builds (organization_id) values (drip_test.org());
+  insert into drip_core.report_cells (organization_id, scope, sequence_id, version) values (drip_test.org(), 'cohort', 1, 1);
+  insert into drip_core.report_facts (organization_id, enrollment_id, kinds, step_ids, first_at) values (drip_test.org(), v_ids[1], '{}', '{}', '{}');
+  insert into drip_core.report_conversions (organization_id, id, enrollment_id, contact_id, sequence_id, version, converted_at)
+  values (drip_test.org(), 1, v_ids[1], 1, 1, 1, clock_timestamp());
 end;
 $$;
 select pg_temp.fill('B');

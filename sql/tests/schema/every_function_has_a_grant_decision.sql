@@ -45,7 +45,7 @@ insert into decisions
 select
   f.name,
   array['drip_runner']
-from unnest(array['advance', 'claim', 'doctor', 'hand_over', 'next_due_at', 'release', 'tick']) as f (name);
+from unnest(array['advance', 'claim', 'doctor', 'hand_over', 'next_due_at', 'rebuild_rollups', 'release', 'tick']) as f (name);
 insert into decisions values
 ('classify_hits', array['drip_app', 'drip_runner']),
 ('pause_lane', array['drip_app', 'drip_runner']),

@@ -26,6 +26,28 @@ insert into analyst_columns values
 ('messages', 'organization_id enrollment_id step_id sequence_id version channel channel_account_id status reason settled_at'),
 ('held_messages', 'organization_id enrollment_id step_id channel_account_id claim_token handed_over_at held_at error_code'),
 (
+  'report_cells',
+  'organization_id scope sequence_id version day step_id channel_account_id subject outcome reason error_code enrolled active paused '
+  || 'completed failed exited removed bounced unsubscribed contacted sender_contacted channel_contacted messages_sent messages_failed '
+  || 'reached skipped delivered messages_bounced messages_opened messages_clicked machine_opens machine_clicks replies unsubscribes '
+  || 'complaints conversions step_replies step_unsubscribes step_complaints step_conversions sender_replies sender_unsubscribes '
+  || 'sender_complaints sender_conversions channel_replies channel_unsubscribes channel_complaints channel_conversions auto_replies '
+  || 'occurrences'
+),
+(
+  'report_deltas',
+  'organization_id id scope sequence_id version cohort_day day step_id channel_account_id subject outcome reason error_code enrolled '
+  || 'active paused completed failed exited removed bounced unsubscribed contacted sender_contacted channel_contacted messages_sent '
+  || 'messages_failed reached skipped delivered messages_bounced messages_opened messages_clicked machine_opens machine_clicks replies '
+  || 'unsubscribes complaints conversions step_replies step_unsubscribes step_complaints step_conversions sender_replies '
+  || 'sender_unsubscribes sender_complaints sender_conversions channel_replies channel_unsubscribes channel_complaints '
+  || 'channel_conversions auto_replies occurrences'
+),
+(
+  'report_conversions',
+  'organization_id id enrollment_id contact_id sequence_id version step_id channel_account_id converted_at deal_id amount currency'
+),
+(
   'events',
   'organization_id id recorded_at occurred_at type reason enrollment_id contact_id sequence_id version step_id channel channel_account_id is_machine is_test'
 );
@@ -39,7 +61,7 @@ select unnest(array[
   'queues',
   'reasons',
   'reduced_events',
-  'replans', 'inboxes', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
+  'replans', 'report_facts', 'report_builds', 'inboxes', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
   'retention',
   'role_permissions',
   'secret_keys',
@@ -68,7 +90,9 @@ select set_eq(
 select set_eq(
   $$ select schema || '.' || name from relations where relkind = 'v' $$,
   array[
-    'drip_core.invariant_violations', 'drip_report.consent_log', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.reaction_failures',
+    'drip_core.invariant_violations', 'drip_report.channel_performance', 'drip_report.cohorts', 'drip_report.consent_log', 'drip_report.conversions',
+    'drip_report.daily_activity', 'drip_report.delivery_errors', 'drip_report.outcome_reasons', 'drip_report.recent_activity',
+    'drip_report.sender_performance', 'drip_report.step_funnel', 'drip_report.enrollment_status', 'drip_report.lane_status', 'drip_report.reaction_failures',
     'drip_report.sequence_overview', 'drip_report.unmatched_facts',
     'drip_report.unknown_outcomes'
   ],

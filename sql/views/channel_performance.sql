@@ -1,0 +1,155 @@
+drop view if exists drip_report.channel_performance;
+create view drip_report.channel_performance
+with (security_invoker = true, security_barrier = true)
+as
+with counts as (
+  -- what drip.tick has added up, and what has come since
+  select
+    x.organization_id,
+    x.sequence_id,
+    x.version,
+    x.channel_account_id,
+    sum(x.messages_sent)::bigint as messages_sent,
+    sum(x.messages_failed)::bigint as messages_failed,
+    sum(x.delivered)::bigint as delivered,
+    sum(x.messages_bounced)::bigint as messages_bounced,
+    sum(x.messages_opened)::bigint as messages_opened,
+    sum(x.messages_clicked)::bigint as messages_clicked,
+    sum(x.machine_opens)::bigint as machine_opens,
+    sum(x.machine_clicks)::bigint as machine_clicks,
+    sum(x.channel_contacted)::bigint as channel_contacted,
+    sum(x.channel_replies)::bigint as channel_replies,
+    sum(x.channel_unsubscribes)::bigint as channel_unsubscribes,
+    sum(x.channel_complaints)::bigint as channel_complaints,
+    sum(x.channel_conversions)::bigint as channel_conversions
+  from (
+    select
+      c.organization_id,
+      c.sequence_id,
+      c.version,
+      c.channel_account_id,
+      c.messages_sent,
+      c.messages_failed,
+      c.delivered,
+      c.messages_bounced,
+      c.messages_opened,
+      c.messages_clicked,
+      c.machine_opens,
+      c.machine_clicks,
+      c.channel_contacted,
+      c.channel_replies,
+      c.channel_unsubscribes,
+      c.channel_complaints,
+      c.channel_conversions
+    from drip_core.report_cells as c
+    where c.scope = 'step'
+    union all
+    select
+      d.organization_id,
+      d.sequence_id,
+      d.version,
+      d.channel_account_id,
+      d.messages_sent,
+      d.messages_failed,
+      d.delivered,
+      d.messages_bounced,
+      d.messages_opened,
+      d.messages_clicked,
+      d.machine_opens,
+      d.machine_clicks,
+      d.channel_contacted,
+      d.channel_replies,
+      d.channel_unsubscribes,
+      d.channel_complaints,
+      d.channel_conversions
+    from drip_core.report_deltas as d
+    where d.scope = 'step' or (d.scope is null and d.outcome is null and d.step_id is not null)
+  ) as x
+  group by x.organization_id, x.sequence_id, x.version, x.channel_account_id
+),
+
+of_channels as (
+  select
+    c.organization_id,
+    c.sequence_id,
+    c.version,
+    a.channel,
+    sum(c.messages_sent)::bigint as messages_sent,
+    sum(c.messages_failed)::bigint as messages_failed,
+    sum(c.delivered)::bigint as delivered,
+    sum(c.messages_bounced)::bigint as messages_bounced,
+    sum(c.messages_opened)::bigint as messages_opened,
+    sum(c.messages_clicked)::bigint as messages_clicked,
+    sum(c.machine_opens)::bigint as machine_opens,
+    sum(c.machine_clicks)::bigint as machine_clicks,
+    sum(c.channel_contacted)::bigint as channel_contacted,
+    sum(c.channel_replies)::bigint as channel_replies,
+    sum(c.channel_unsubscribes)::bigint as channel_unsubscribes,
+    sum(c.channel_complaints)::bigint as channel_complaints,
+    sum(c.channel_conversions)::bigint as channel_conversions
+  from counts as c
+  inner join drip_core.channel_accounts as a on c.organization_id = a.organization_id and c.channel_account_id = a.id
+  group by c.organization_id, c.sequence_id, c.version, a.channel
+)
+
+select
+  c.organization_id,
+  s.key as sequence_key,
+  c.version,
+  c.channel::text as channel,
+  c.channel_contacted as contacted,
+  c.messages_sent,
+  c.messages_failed,
+  c.messages_sent::numeric / nullif(c.messages_sent + c.messages_failed, 0) as success_rate,
+  nullif(c.delivered, 0) as delivered,
+  nullif(c.delivered, 0)::numeric / nullif(c.messages_sent, 0) as delivery_rate,
+  c.messages_bounced::numeric / nullif(c.messages_sent, 0) as bounce_rate,
+  c.messages_opened::numeric / nullif(c.messages_sent - c.messages_bounced, 0) as open_rate,
+  c.messages_clicked::numeric / nullif(c.messages_sent - c.messages_bounced, 0) as click_rate,
+  c.machine_opens,
+  c.machine_clicks,
+  c.channel_replies::numeric / nullif(c.channel_contacted, 0) as reply_rate,
+  c.channel_unsubscribes::numeric / nullif(c.channel_contacted, 0) as unsubscribe_rate,
+  c.channel_complaints::numeric / nullif(c.channel_contacted, 0) as complaint_rate,
+  c.channel_conversions::numeric / nullif(c.channel_contacted, 0) as conversion_rate,
+  c.messages_bounced,
+  c.messages_opened,
+  c.messages_clicked,
+  c.channel_replies as replies,
+  c.channel_unsubscribes as unsubscribes,
+  c.channel_complaints as complaints,
+  c.channel_conversions as conversions
+from of_channels as c
+inner join drip_core.sequences as s on c.organization_id = s.organization_id and c.sequence_id = s.id
+where c.messages_sent > 0 or c.messages_failed > 0;
+
+revoke all on drip_report.channel_performance from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant select on drip_report.channel_performance to drip_analyst;
+comment on view drip_report.channel_performance is
+'One row per channel, sequence and version of enrollment (the cohort): what came of the messages it sent. Counts add up over sequences.';
+comment on column drip_report.channel_performance.organization_id is 'The tenant.';
+comment on column drip_report.channel_performance.sequence_key is 'Key of the sequence.';
+comment on column drip_report.channel_performance.version is 'The version at enrollment: the cohort.';
+comment on column drip_report.channel_performance.channel is 'The channel.';
+comment on column drip_report.channel_performance.contacted is 'Enrollments with at least one message sent by this channel.';
+comment on column drip_report.channel_performance.messages_sent is 'Messages a provider accepted.';
+comment on column drip_report.channel_performance.messages_failed is 'Messages given up: retries exhausted or rejected.';
+comment on column drip_report.channel_performance.success_rate is 'messages_sent / (messages_sent + messages_failed); null where there are none.';
+comment on column drip_report.channel_performance.delivered is 'Messages whose delivery the provider confirmed; null where none was ever reported.';
+comment on column drip_report.channel_performance.delivery_rate is 'delivered / messages_sent; null where delivery is never reported.';
+comment on column drip_report.channel_performance.bounce_rate is 'messages_bounced / messages_sent.';
+comment on column drip_report.channel_performance.open_rate is 'messages_opened / (messages_sent - messages_bounced).';
+comment on column drip_report.channel_performance.click_rate is 'messages_clicked / (messages_sent - messages_bounced).';
+comment on column drip_report.channel_performance.machine_opens is 'Messages opened by a machine.';
+comment on column drip_report.channel_performance.machine_clicks is 'Messages whose link was followed by a machine.';
+comment on column drip_report.channel_performance.reply_rate is 'replies / contacted.';
+comment on column drip_report.channel_performance.unsubscribe_rate is 'unsubscribes / contacted.';
+comment on column drip_report.channel_performance.complaint_rate is 'complaints / contacted.';
+comment on column drip_report.channel_performance.conversion_rate is 'conversions / contacted.';
+comment on column drip_report.channel_performance.messages_bounced is 'Messages that came back after they were accepted.';
+comment on column drip_report.channel_performance.messages_opened is 'Messages with a human open, of those that did not come back.';
+comment on column drip_report.channel_performance.messages_clicked is 'Messages with a human click, of those that did not come back.';
+comment on column drip_report.channel_performance.replies is 'Enrollments with a human reply to a message of this channel.';
+comment on column drip_report.channel_performance.unsubscribes is 'Enrollments with an unsubscribe (complaints are apart) that answers a message of this channel.';
+comment on column drip_report.channel_performance.complaints is 'Enrollments with a spam complaint about a message of this channel.';
+comment on column drip_report.channel_performance.conversions is 'Enrollments with the goal reached after a message of this channel.';
