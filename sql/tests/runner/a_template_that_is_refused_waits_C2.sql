@@ -1,6 +1,6 @@
 -- The provider refuses a template that was approved: none of its messages is tried for an hour, none is lost.
 begin;
-select plan(15);
+select plan(16);
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.organization();
 select drip_test.just(drip_test.org());
@@ -29,6 +29,12 @@ select is(
     select concat_ws(' ', t.status, t.unavailable_until at time zone 'UTC', t.unavailable_detail) from drip_core.whatsapp_templates as t
     where t.organization_id = drip_test.org() and t.name = 'order'
   ), 'approved 2026-03-02 10:00:00 132015 paused', 'the template is left alone, and says why'
+);
+select matches(
+  (
+    select d.verdict || ': ' || d.detail from drip.doctor() as d
+    where d.check_name = 'templates'
+  ), '^warning: 1 not available, their messages wait: order en of organization \d+: 132015 paused$', 'drip.doctor says so'
 );
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'the other message of the template is not even tried');
 select is(
