@@ -46,7 +46,10 @@ select drip_test.enrolled(drip_test.org(), 'other', array[drip_test.kept('ann')]
 select is(drip_test.settle(), '{"completed": 1}', 'another template goes on');
 select drip_test.at('2026-03-02T10:00:00Z');
 select is(
-  drip_test.report(drip_test.claims(drip_test.org(), 1), 'retry', '{"reason": "template_unavailable", "error_code": "132005", "retry_at": "2026-03-03T10:00:00Z"}'),
+  drip_test.report(
+    drip_test.claims(drip_test.org(), 1), 'retry',
+    '{"reason": "template_unavailable", "error_code": "132005", "retry_at": "2026-03-03T10:00:00Z"}'
+  ),
   'deferred', 'one that does not fit with these values'
 );
 select is(drip_test.settle(), '{"completed": 1}', 'keeps no other back');
@@ -73,7 +76,8 @@ select is(
 select is(
   (
     select string_agg(concat_ws(' ', s.name, s.outcome), ', ' order by lower(s.name))
-    from drip.sync_whatsapp_templates(drip_test.org(), '[{"name": "order", "language": "en", "status": "APPROVED", "components": [{"type": "BODY", "text": "Hi"}]},
+    from drip.sync_whatsapp_templates(drip_test.org(), '[{"name": "order", "language": "en", "status": "APPROVED",
+      "components": [{"type": "BODY", "text": "Hi"}]},
       {"name": "new", "language": "en", "status": "PENDING"}, {"name": "Odd One", "language": "en"}]') as s
   ), 'new added, Odd One invalid, order paused before, other not listed any more', 'a whole list of the provider'
 );
