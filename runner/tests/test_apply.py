@@ -56,6 +56,7 @@ def test_files_may_be_named_in_any_order_and_a_repeat_makes_no_new_version(
         ("channel_account", "sales-mailbox"),
         ("channel_account", "sales-mailbox-2"),
         ("channel_account", "whatsapp-line"),
+        ("channel_account", "whatsapp-phone"),
         ("whatsapp_template", "tour_invite"),
         ("sequence", "welcome"),
     ]
@@ -63,7 +64,7 @@ def test_files_may_be_named_in_any_order_and_a_repeat_makes_no_new_version(
     before = counts(connection)
     again = apply(connection, *FILES, create_organization=True)
     assert again.organization_id == first.organization_id
-    assert counts(connection) == before == {"organizations": 1, "accounts": 3, "versions": 1}
+    assert counts(connection) == before == {"organizations": 1, "accounts": 4, "versions": 1}
 
 
 def test_X8_a_changed_sequence_becomes_a_new_version(
@@ -130,7 +131,7 @@ def test_a_window_that_cannot_be_is_refused(connection: Connection, tmp_path: Pa
 
 def test_dry_run_checks_and_keeps_nothing(connection: Connection) -> None:
     outcome = apply(connection, *FILES, create_organization=True, dry_run=True)
-    assert len(outcome.applied) == 6
+    assert len(outcome.applied) == 7
     assert counts(connection) == {"organizations": 0, "accounts": 0, "versions": 0}
 
 
@@ -140,7 +141,7 @@ def test_an_error_of_a_document_names_its_file(connection: Connection, tmp_path:
     wrong.write_text("channel_account: {key: a, channel: email, provider: smtp, adress: a@b.org}")
     with pytest.raises(PgdripError, match=r"PT422: .*senders\.yaml: channel_account a:"):
         apply(connection, wrong)
-    assert counts(connection)["accounts"] == 3
+    assert counts(connection)["accounts"] == 4
 
 
 def test_the_organization_is_found_by_name_by_id_or_because_it_is_the_only_one(

@@ -53,14 +53,18 @@ def test_C2_M6_thirty_days_go_by_and_both_logs_agree_message_by_message(
     assert "nothing waits any more" in done.stdout
     assert "120 of 120" in done.stdout
     findings = [line for line in done.stdout.splitlines() if line.startswith(("yes", "NO"))]
-    assert len(findings) == 25
+    assert len(findings) == 31
     connection = connect(database.with_database(demo_server, NAME))
     row = connection.execute(
         "select o.enrolled, o.completed, o.bounced, o.messages_sent, o.messages_failed"
         " from drip_report.sequence_overview as o"
     ).fetchone()
-    # 40 mailboxes are gone, 7 more turn out to be; 118 answer, leave or buy before the end
-    assert row == (988, 823, 47, 2663, 40)
+    # 40 mailboxes are gone, 7 more turn out to be; 146 answer, leave or buy before the end;
+    # 427 messages are WhatsApp's, or a few more or less: those of the gateway come at random gaps
+    assert row is not None
+    assert (row[0], row[2], row[4]) == (988, 47, 40)
+    assert abs(row[1] - 795) <= 3
+    assert abs(row[3] - 3062) <= 10
 
 
 def test_the_embedded_server_stays_for_a_look_around_until_it_is_stopped() -> None:

@@ -134,6 +134,10 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
         "select drip.record_provider_event({org}, {bounce})",
         {"contact", "enrollment", "lane"},
     ),
+    "record_account_reports": (
+        "select count(*) from drip.record_account_reports({org}, 'a', {reports})",
+        {"account", "contact", "enrollment", "lane"},
+    ),
     "record_open": ("select drip.record_open({held_link}, 'x', null)", {"enrollment", "lane"}),
     "unsubscribe": ("select drip.unsubscribe({link})", {"contact", "enrollment"}),
     "suppress": (
@@ -176,6 +180,7 @@ OTHERS = {
     "resume_enrollment": "resume_enrollments",
     "resume_lane": "pause_lane",
     "rotate_link_key": "the key only",
+    "sync_whatsapp_templates": "templates only",
     "update_organization": "the organization only",
     "simulate": "writes copies that nobody else can see",
     "unsubscribe_info": "reads",
@@ -293,6 +298,11 @@ class World:
             "tagged": _json(tagged),
             "stop": _json(stop),
             "bounce": _json({"message_token": token, "type": "bounced"}),
+            "reports": _json(
+                [{"type": "blocked", "address": f"{key}@sender.example"} for key in ("b", "a")]
+                + [{"type": "opted_out", "contact_address": email} for email in emails]
+                + [{"type": "limit", "address": f"{key}@sender.example"} for key in ("b", "a")]
+            ),
             "held_link": f"'{held_link}'",
             "org": str(engine.organization_id),
             "claims": _json(rest),

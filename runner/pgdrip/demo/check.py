@@ -42,7 +42,8 @@ class Sender:
         """The most that may leave on ``day`` when the first message left on ``first_day``."""
         limits = [] if self.daily_limit is None else [self.daily_limit]
         if self.ramp_start is not None:
-            limits.append(self.ramp_start + (self.ramp_increment or 0) * (day - first_day).days)
+            age = max((day - first_day).days, 0)
+            limits.append(self.ramp_start + (self.ramp_increment or 0) * age)
         return min(limits, default=None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pgdrip.commands.session import Connection
 from pgdrip.demo.check import Delivery, Sender
+from pgdrip.demo.gateways import Gateway
 from pgdrip.demo.smtp_world import SmtpWorld
 from pgdrip.demo.whatsapp_world import WhatsappWorld
 
@@ -56,7 +57,8 @@ class Answers:
 
 @dataclass(frozen=True)
 class ServerSide:
-    """What the mail server's log says, and that of the WhatsApp API (``chats``, by address)."""
+    """What the logs say: of the mail server, and (``chats``, by address) of the WhatsApp API and
+    the gateway."""
 
     deliveries: Sequence[Delivery]
     unknown_users: Sequence[str]
@@ -65,7 +67,13 @@ class ServerSide:
     chats: Sequence[Delivery] = ()
 
 
-def read_server(world: SmtpWorld, chats: WhatsappWorld, addresses: Mapping[str, str]) -> ServerSide:
+def read_server(
+    world: SmtpWorld,
+    chats: WhatsappWorld,
+    gateway: Gateway,
+    gateway_number: str,
+    addresses: Mapping[str, str],
+) -> ServerSide:
     """Sort the logs; ``addresses`` are those of phone numbers: one name for a person."""
     refused = world.refused
     return ServerSide(
@@ -76,6 +84,10 @@ def read_server(world: SmtpWorld, chats: WhatsappWorld, addresses: Mapping[str, 
         chats=[
             Delivery(each.wamid, chats.number, addresses[each.recipient], each.at)
             for each in chats.accepted
+        ]
+        + [
+            Delivery(each.id, gateway_number, addresses[f"+{each.number}"], each.at)
+            for each in gateway.sent
         ],
         unknown_users=[str(each.rcpt_to).lower() for each in refused if each.code == 550],
         greylisted=Counter(str(each.rcpt_to).lower() for each in refused if each.code == 451),
@@ -186,7 +198,7 @@ def read_database(connection: Connection, organization_id: int) -> DatabaseSide:
         chats=[
             Delivery(row["provider_message_id"], row["sender"], row["recipient"], row["settled_at"])
             for row in sent
-            if row["channel"] == "whatsapp_cloud"
+            if row["channel"] != "email"
         ],
         failures=[Failure(row["recipient"], row["reason"]) for row in failed],
         senders=[Sender(**row) for row in senders],

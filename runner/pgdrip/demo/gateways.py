@@ -486,7 +486,9 @@ class _Server(ThreadingHTTPServer):
 def _make_server(gateway: Gateway) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout: ClassVar[int] = 30
+        # longer than clients keep a connection: one that is closed while it is written to is a
+        # message of which nobody knows
+        timeout: ClassVar[int] = 120
 
         def do_GET(self) -> None:
             self._answer()

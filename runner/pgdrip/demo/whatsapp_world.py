@@ -68,6 +68,11 @@ class Accepted:
     parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
 @dataclass
 class WhatsappWorld:
     """One business account with one number. ``throughput`` and ``pair_limit``: see Meta's limits.
@@ -113,8 +118,7 @@ class WhatsappWorld:
     @contextmanager
     def serving(self) -> Iterator[WhatsappWorld]:
         """Serve on a free port, in threads."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, name="whatsapp", daemon=True)
         thread.start()
@@ -380,7 +384,9 @@ class WhatsappWorld:
 def _handler(world: WhatsappWorld) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout: ClassVar[int] = 30
+        # longer than clients keep a connection: one that is closed while it is written to is a
+        # message of which nobody knows
+        timeout: ClassVar[int] = 120
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

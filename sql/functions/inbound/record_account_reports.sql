@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_served_organization.sql, functions/internal/_read_time.sql, functions/internal/_hash_address.sql, functions/internal/_withdraw_consent.sql, functions/internal/_normalise_phone.sql
+-- requires: functions/internal/_require_served_organization.sql, functions/internal/_read_time.sql, functions/internal/_hash_address.sql, functions/internal/_withdraw_consent.sql, functions/internal/_normalise_phone.sql, functions/internal/_lock_person.sql
 -- Records what a provider says of a sender itself, not of a message: it is blocked, what it may send a day, what became of a
 -- template, that a person stopped it there. Each for itself: one that cannot be read stops no other. What happened before
 -- something newer that is known changes nothing, so order and copies do not matter.
@@ -10,7 +10,7 @@
 --   template_status   template, language, status
 --   opted_out         contact_address or user_id: suppressed on the channel, what is open ends
 -- Answers recorded, ignored (known, or older), unknown (no such sender, template or person) or invalid.
--- Locks: the lane, the account or the template; contacts as _withdraw_consent. Errors: PT403, PT404, PT422 (no array, over 10,000).
+-- Locks, all at the start: accounts, contacts and their open enrollments, lanes, templates; then suppressions. Errors: PT403, PT404, PT422 (no array, over 10,000).
 create or replace function drip.record_account_reports(organization_id bigint, account_key text, reports jsonb)
 returns table (ordinal int, outcome text, detail text)
 language plpgsql
@@ -32,6 +32,9 @@ declare
   v_at timestamptz;
   v_count int;
   v_hash bytea;
+  v_limited bigint[];
+  v_lanes bigint[];
+  v_hashes bytea[];
 begin
   perform drip_core._require_served_organization(v_org, 'record_account_reports');
   if record_account_reports.reports is null or jsonb_typeof(record_account_reports.reports) <> 'array'
@@ -48,6 +51,39 @@ begin
       using errcode = 'PT404', detail = format('account_key: %s', coalesce(record_account_reports.account_key, 'null')),
         hint = 'drip.list_channel_accounts shows the senders there are.';
   end if;
+
+  -- whatever the order of the reports, rows are locked in the order of locks
+  select
+    array_agg(a.id) filter (where r.value ->> 'type' = 'limit'),
+    array_agg(a.id) filter (where r.value ->> 'type' in ('limit', 'blocked', 'throttled')),
+    array_agg(drip_core._hash_address(v_own.channel, coalesce(r.value ->> 'contact_address', r.value ->> 'user_id')))
+      filter (where r.value ->> 'type' = 'opted_out')
+  into v_limited, v_lanes, v_hashes
+  from jsonb_array_elements(record_account_reports.reports) as r
+  join drip_core.channel_accounts as a
+    on a.organization_id = v_org and a.provider = v_own.provider
+    and (a.id = v_own.id or a.config ->> 'phone_number_id' = r.value ->> 'phone_number_id'
+      or drip_core._normalise_phone(a.address) = drip_core._normalise_phone(r.value ->> 'address'));
+  perform from drip_core.channel_accounts as a
+  where a.organization_id = v_org and a.id = any (v_limited)
+  order by a.id
+  for no key update;
+  if v_hashes is not null then
+    perform drip_core._lock_person(v_org, v_own.channel, '{}', v_hashes || array(
+      select l.address_hash from drip_core.address_aliases as l
+      where l.organization_id = v_org and l.channel = v_own.channel and l.alias_hash = any (v_hashes)
+    ), null);
+  end if;
+  perform from drip_core.lanes as l
+  where l.organization_id = v_org and l.channel_account_id = any (v_lanes)
+  order by l.channel_account_id
+  for no key update;
+  perform from drip_core.whatsapp_templates as t
+  where t.organization_id = v_org and t.name = any (array(
+    select r.value ->> 'template' from jsonb_array_elements(record_account_reports.reports) as r where r.value ->> 'type' = 'template_status'
+  ))
+  order by t.name, t.language
+  for no key update;
 
   for v_item in
     select e.value, e.position::int as position

@@ -95,6 +95,28 @@ begin
       'See drip_report.unknown_outcomes, ask the provider, then: select drip.resolve_unknown(…, ''sent'' | ''retry'' | ''rejected'')';
   end if;
 
+  -- templates that active sequences send and that the provider does not take
+  select
+    count(*),
+    string_agg(concat_ws(' ', t.name, t.language, 'of organization', t.organization_id::text || ':',
+      case when t.status <> 'approved' then t.status end, t.unavailable_detail), ', ' order by t.organization_id, t.name, t.language)
+  into v_count, v_found
+  from drip_core.whatsapp_templates as t
+  where (t.status <> 'approved' or t.unavailable_until > v_now)
+    and (v_allowed is null or t.organization_id = any (v_allowed))
+    and exists (
+      select from drip_core.sequences as q
+      join drip_core.steps as s on s.organization_id = t.organization_id and s.sequence_id = q.id and s.version = q.current_version
+      where q.organization_id = t.organization_id and q.status = 'active'
+        and s.template ->> 'name' = t.name and s.template ->> 'language' = t.language
+    );
+  if v_count = 0 then
+    return query select 'templates', 'ok', 'every WhatsApp template that an active sequence sends is approved', null::text;
+  else
+    return query select 'templates', 'warning', format('%s not available, their messages wait: %s', v_count, v_found),
+      'See the template at its provider; once it is approved there: pgdrip whatsapp sync';
+  end if;
+
   -- facts that came in
   select count(*), min(f.failed_at), (array_agg(f.error_code order by f.failed_at desc))[1]
   into v_count, v_since, v_found

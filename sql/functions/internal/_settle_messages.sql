@@ -376,7 +376,7 @@ begin
       from drip_core.whatsapp_templates as t
       join refused as f on f.name = t.name and f.language = t.language
       where t.organization_id = v_org
-      order by t.id
+      order by t.name, t.language
       for no key update of t
     )
 

@@ -45,12 +45,18 @@ select is(
   pg_temp.problems('title', e'{"1": " ", "2": "{{ contact.first_name | default: '''' }}", "header.1": "{{ contact.company | default: ''\\t'' }}."}'),
   'steps[0].parameters.1 empty_parameter, steps[0].parameters.2 empty_parameter', 'M7: a value is never empty'
 );
-select is(pg_temp.problems('title', '{"1": {}, "2": ["x"], "header.1": "c"}'), 'steps[0].parameters.1 invalid, steps[0].parameters.2 invalid', 'a value is a text');
+select is(
+  pg_temp.problems('title', '{"1": {}, "2": ["x"], "header.1": "c"}'), 'steps[0].parameters.1 invalid, steps[0].parameters.2 invalid',
+  'a value is a text'
+);
 select is(
   pg_temp.problems('place', '{}'), 'steps[0].template template_unsupported, steps[0].template template_unsupported, steps[0].template template_unsupported',
   'what cannot be filled is said'
 );
-select is(pg_temp.problems('title', '{"1": "a", "2": "b", "header.1": "c"}', '{"language": "de"}'), 'steps[0].template template_unavailable', 'the language counts');
+select is(
+  pg_temp.problems('title', '{"1": "a", "2": "b", "header.1": "c"}', '{"language": "de"}'), 'steps[0].template template_unavailable',
+  'the language counts'
+);
 select is(pg_temp.problems('title', '{"1": "a", "2": "b", "header.1": "c"}', '{"text": "x"}'), 'steps[0].text invalid', 'a template or a text, not both');
 
 -- rendered as the API takes it

@@ -84,13 +84,17 @@ select is(
     where v.organization_id = drip_test.org() and v.type = 'skipped'
   ), 'session_missed', 'G4: with its reason'
 );
-select is(drip_test.state(drip_test.org(), drip_test.enrollment('ann', 'last')), 'completed/session_missed', 'where it was the last one, the enrollment is complete');
+select is(
+  drip_test.state(drip_test.org(), drip_test.enrollment('ann', 'last')), 'completed/session_missed',
+  'where it was the last one, the enrollment is complete'
+);
 
 -- who writes by an id that WhatsApp gave, once both were seen
 select pg_temp.heard('+4915112345678', 'in-2', p_headers => '{"X-User-Id": "DE.1349"}');
 select drip_test.at('2026-03-10T09:00:00Z');
 select drip_test.keep('bob', drip_test.contact(drip_test.org(), 'bob', '{"phone": "+4915112345679", "first_name": "Bob"}'));
-select drip_test.email_sequence(drip_test.org(), 'again', 1, '{"on_reply": "continue", "steps": [{"key": "s1", "channel": "whatsapp_cloud", "text": "Hi again"}]}');
+select drip_test.email_sequence(drip_test.org(), 'again', 1, '{"on_reply": "continue",
+      "steps": [{"key": "s1", "channel": "whatsapp_cloud", "text": "Hi again"}]}');
 select drip_test.enrolled(drip_test.org(), 'again', array[drip_test.kept('ann'), drip_test.kept('bob')]);
 select is(drip_test.settle(), '{}', 'the session has closed');
 select pg_temp.heard('DE.1349', 'in-3');

@@ -1,6 +1,6 @@
 -- The provider refuses a template that was approved: none of its messages is tried for an hour, none is lost.
 begin;
-select plan(15);
+select plan(16);
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.organization();
 select drip_test.just(drip_test.org());
@@ -30,6 +30,12 @@ select is(
     where t.organization_id = drip_test.org() and t.name = 'order'
   ), 'approved 2026-03-02 10:00:00 132015 paused', 'the template is left alone, and says why'
 );
+select matches(
+  (
+    select d.verdict || ': ' || d.detail from drip.doctor() as d
+    where d.check_name = 'templates'
+  ), '^warning: 1 not available, their messages wait: order en of organization \d+: 132015 paused$', 'drip.doctor says so'
+);
 select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'the other message of the template is not even tried');
 select is(
   pg_temp.places(), 'active s1, attempt 0, due 2026-03-02 09:15 template_unavailable; active s1, attempt 0, due 2026-03-02 10:00 template_unavailable',
@@ -40,7 +46,10 @@ select drip_test.enrolled(drip_test.org(), 'other', array[drip_test.kept('ann')]
 select is(drip_test.settle(), '{"completed": 1}', 'another template goes on');
 select drip_test.at('2026-03-02T10:00:00Z');
 select is(
-  drip_test.report(drip_test.claims(drip_test.org(), 1), 'retry', '{"reason": "template_unavailable", "error_code": "132005", "retry_at": "2026-03-03T10:00:00Z"}'),
+  drip_test.report(
+    drip_test.claims(drip_test.org(), 1), 'retry',
+    '{"reason": "template_unavailable", "error_code": "132005", "retry_at": "2026-03-03T10:00:00Z"}'
+  ),
   'deferred', 'one that does not fit with these values'
 );
 select is(drip_test.settle(), '{"completed": 1}', 'keeps no other back');
@@ -67,7 +76,8 @@ select is(
 select is(
   (
     select string_agg(concat_ws(' ', s.name, s.outcome), ', ' order by lower(s.name))
-    from drip.sync_whatsapp_templates(drip_test.org(), '[{"name": "order", "language": "en", "status": "APPROVED", "components": [{"type": "BODY", "text": "Hi"}]},
+    from drip.sync_whatsapp_templates(drip_test.org(), '[{"name": "order", "language": "en", "status": "APPROVED",
+      "components": [{"type": "BODY", "text": "Hi"}]},
       {"name": "new", "language": "en", "status": "PENDING"}, {"name": "Odd One", "language": "en"}]') as s
   ), 'new added, Odd One invalid, order paused before, other not listed any more', 'a whole list of the provider'
 );

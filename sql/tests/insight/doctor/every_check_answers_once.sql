@@ -9,7 +9,8 @@ create temporary table found as select d.* from drip.doctor(deep => true) as d;
 select bag_eq(
   $$ select check_name from found $$,
   array[
-    'virtual_clock', 'durability', 'snapshots', 'dead_rows', 'autovacuum', 'connections', 'login', 'backup', 'blocked_lanes', 'held_outcomes', 'reactions',
+    'virtual_clock', 'durability', 'snapshots', 'dead_rows', 'autovacuum', 'connections',
+    'login', 'backup', 'blocked_lanes', 'held_outcomes', 'templates', 'reactions',
     'partitions', 'runner', 'upkeep', 'wakeups', 'invariants'
   ],
   'a row per check'
