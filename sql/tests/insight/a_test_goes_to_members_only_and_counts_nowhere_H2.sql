@@ -21,9 +21,7 @@ language sql
 as $$
   select drip_test.error_of(format('select drip.send_test(drip_test.org(), ''welcome'', %L, drip_test.kept(''ann''), %L)', p_step, p_to));
 $$;
-select is(
-  pg_temp.refused(c.step, c.address), 'PT403 | a test goes to members only | to_address: not the ' || c.expected || ' of a member', 'H2: not to ' || c.who
-)
+select alike(pg_temp.refused(c.step, c.address), 'PT403 | a test %members only | %: not the ' || c.expected || ' of a member', 'H2: not to ' || c.who)
 from (
   values
   ('intro', 'ann@example.net', 'email address', 'the contact'),
