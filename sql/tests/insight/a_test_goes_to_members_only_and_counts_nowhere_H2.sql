@@ -1,5 +1,5 @@
 begin;
-select plan(37);
+select plan(39);
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.keep('b', drip_test.organization('B'));
 select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-00000000000b', 'other@b.example', '+49301111111');
@@ -143,7 +143,15 @@ select is(drip.release((
 )), 1, 'a stopping runner gives it back');
 
 -- erasure, limit and retention
+truncate m;
+insert into m select c.* from drip.claim(organization_id => drip_test.org()) as c;
+select drip.advance((select jsonb_agg(to_jsonb(m) || '{"outcome": "retry", "error_message": "ann@example.net is odd", "provider_message_id": "ann@example.net"}') from m));
+select is(
+  (select string_agg(t.status || ' ' || t.error_message, ', ') from drip.list_tests(drip_test.org()) as t where t.error_message ~ 'ann@'),
+  'waiting ann@example.net is odd', 'a test is tried again'
+);
 select drip.erase_contact(drip_test.org(), drip_test.kept('ann'));
+select is_empty($$ select from drip_core.test_messages as t where t::text ~ 'ann@' $$, 'X7: no test names an erased person');
 select is((select count(*) from drip.claim(organization_id => drip_test.org())), 0::bigint, 'X7: no test shows an erased person');
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann2'));
 do $$ begin perform drip.send_test(drip_test.org(), 'welcome', 'intro', drip_test.kept('ann'), 'me@a.example') from generate_series(1, 96); end $$;
