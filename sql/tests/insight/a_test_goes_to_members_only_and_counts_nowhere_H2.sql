@@ -1,5 +1,5 @@
 begin;
-select plan(39);
+select plan(40);
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.keep('b', drip_test.organization('B'));
 select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-00000000000b', 'other@b.example', '+49301111111');
@@ -111,6 +111,12 @@ select is(
 );
 select drip.advance((select jsonb_agg(to_jsonb(m) || '{"outcome": "sent"}') from m));
 select is((select count(*) from drip.claim(organization_id => drip_test.org())), 0::bigint, 'H1: and the next one after the gap');
+select is(
+  (
+    select l.next_slot_at between '2026-03-02T09:01:00Z' and '2026-03-02T09:19:00Z' and l.ready_at = l.next_slot_at
+    from drip_core.lanes as l where l.organization_id = drip_test.org() and l.slot_reason = 'pacing'
+  ), true, 'H1: which begins when it is settled, for messages as well'
+);
 select drip_test.at('2026-03-02T09:20:00Z');
 truncate m;
 insert into m select c.* from drip.claim(organization_id => drip_test.org()) as c;
