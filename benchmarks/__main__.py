@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import planning, tick
+from benchmarks import planning, reports, tick
 
 if __name__ == "__main__":
     planning.main()
     tick.main()
+    reports.main()

@@ -63,7 +63,7 @@ _EVENTS = ("messages_sent", "messages_failed", "skipped", *_MESSAGES[2:], *_ANSW
 # Rates are of sums: numerator and denominator of one cohort (M3).
 _MESSAGE_RATES = """
   t.messages_sent::numeric / nullif(t.messages_sent + t.messages_failed, 0) as success_rate,
-  t.delivered::numeric / nullif(t.sent_and_reported, 0) as delivery_rate,
+  t.delivered::numeric / nullif(t.messages_sent, 0) as delivery_rate,
   t.messages_bounced::numeric / nullif(t.messages_sent, 0) as bounce_rate,
   t.messages_opened::numeric / nullif(t.messages_sent - t.messages_bounced, 0) as open_rate,
   t.messages_clicked::numeric / nullif(t.messages_sent - t.messages_bounced, 0) as click_rate"""
@@ -87,11 +87,6 @@ def _sums(view: str, keys: Sequence[str], counts: Sequence[str], where: str) -> 
     """The keys with the sums of the counts, as ``t``."""
     parts = [*(f"v.{key}" for key in keys)]
     parts += [f"sum(v.{count})::bigint as {count}" for count in counts]
-    if "delivered" in counts:
-        # a provider that never reports delivery is not one that never delivers
-        parts.append(
-            "sum(v.messages_sent) filter (where v.delivered is not null) as sent_and_reported"
-        )
     return (
         f"(select {', '.join(parts)} from drip_report.{view} as v"  # noqa: S608 - constants
         f" where {_MINE} and {where} group by {', '.join(f'v.{key}' for key in keys)}) as t"

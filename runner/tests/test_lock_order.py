@@ -166,6 +166,7 @@ OTHERS = {
     "apply_retention": "the settings only; the tick takes them with skip locked",
     "apply_whatsapp_template": "the template only",
     "classify_hits": "hits only",
+    "rebuild_rollups": "report_facts only, and another rebuild",
     "create_organization": "rows nobody else can see yet",
     "doctor": "reads",
     "enroll": "enroll_many",

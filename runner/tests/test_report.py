@@ -132,6 +132,35 @@ def test_csv_and_json_are_read_back_as_they_were(history: Engine) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("by", "view", "key"),
+    [
+        ("sender", "sender_performance", "channel_account_key"),
+        ("channel", "channel_performance", "channel"),
+        ("cohort", "cohorts", "enrolled_on"),
+        ("step", "step_funnel", "step_key"),
+    ],
+)
+def test_M1_M3_what_is_summed_of_one_row_is_that_row(
+    history: Engine, by: str, view: str, key: str
+) -> None:
+    shown = json.loads(run(history, "--by", by, "-s", "welcome", "--json").output)
+    rows = history.rows(
+        f"select v.* from drip_report.{view} as v where v.sequence_key = 'welcome' order by {key}"
+    )
+    assert len(shown) == len(rows) > 0
+    for row, expected in zip(sorted(shown, key=lambda each: each[key]), rows, strict=True):
+        for name, value in row.items():
+            if isinstance(value, float):
+                assert value == pytest.approx(float(expected[name])), name
+            else:
+                assert value == (
+                    expected[name].isoformat()
+                    if isinstance(expected[name], date)
+                    else expected[name]
+                ), name
+
+
 def test_M3_days_of_the_overview_are_days_of_enrollment(history: Engine) -> None:
     (row,) = json.loads(run(history, "--json", "-s", "welcome", "--since", "2026-03-03").output)[
         "overview"

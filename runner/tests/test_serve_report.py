@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -233,6 +234,25 @@ def test_who_guesses_is_not_heard_for_a_minute(served: Reports) -> None:
     assert codes == [401] * allowed + [429] * 2
     assert served.log_in(TOKEN, "192.0.2.7").status_code == 429, "the right one neither"
     assert served.log_in(TOKEN, "192.0.2.8").status_code == 303, "others are heard"
+
+
+def test_a_new_token_in_the_file_ends_every_session(
+    served: Reports, environment: dict[str, str]
+) -> None:
+    secret = Path(environment["PGDRIP_REPORT_TOKEN_FILE"])
+    cookie = served.log_in(TOKEN).headers["set-cookie"].partition(";")[0]
+    assert served.get(Cookie=cookie).status_code == 200
+    try:
+        secret.write_text(TOKEN[::-1])
+        assert served.get(Cookie=cookie).status_code == 401
+        assert served.read().status_code == 401
+        secret.unlink()
+        for answer in (served.get(Cookie=cookie), served.read(), served.log_in("")):
+            assert answer.status_code == 503
+            assert str(secret) not in answer.text
+    finally:
+        secret.write_text(TOKEN)
+    assert served.read().status_code == 200
 
 
 def test_it_can_do_nothing_but_read_reports_L7(

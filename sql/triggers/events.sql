@@ -73,6 +73,8 @@ begin
           where m.organization_id = n.organization_id and m.enrollment_id = n.enrollment_id and m.step_id = n.step_id and m.status = 'sent'
         )
     ) as u on u.organization_id = e.organization_id and u.enrollment_id = e.id
+    -- of one that ended with nothing in flight no message is settled any more
+    where e.status in ('active', 'paused') or e.claim_token is not null
     order by e.organization_id, e.id
     for no key update of e;
     for v_org, v_facts in

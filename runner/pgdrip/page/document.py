@@ -215,6 +215,7 @@ def _tiles(overview: Sequence[Row], words: Words) -> list[Tile]:
     enrolled, contacted = _total(overview, "enrolled"), _total(overview, "contacted")
     sent, failed = _total(overview, "messages_sent"), _total(overview, "messages_failed")
     bounced = _total(overview, "messages_bounced")
+    # where no delivery is ever reported, none is missing
     reported = [row for row in overview if row["delivered"] is not None]
     reported_sent = _total(reported, "messages_sent")
     tiles = [

@@ -30,6 +30,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from pgdrip.errors import PgdripError
 from pgdrip.log import get_logger
 from pgdrip.page import document
 from pgdrip.reports import Filters, Row, arguments, queries
@@ -87,7 +88,7 @@ class ReportPages:
 
     def __init__(self, pool: Any, token: Callable[[], str], views: RateLimitItem) -> None:
         self.pool = pool
-        self.token = token
+        self._token = token
         self.views, self.failures = views, parse(FAILURES)
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -98,6 +99,14 @@ class ReportPages:
             Route("/report/login", self.login, methods=["POST"]),
             Route("/report/logout", self.logout, methods=["POST"]),
         ]
+
+    def token(self) -> str:
+        """The token as it is now; 503 where its file is gone, or holds none."""
+        try:
+            return self._token()
+        except PgdripError as problem:
+            log.error("report has no token", code=problem.code, error=problem.message)
+            raise HTTPException(503) from None
 
     async def show(self, request: Request) -> Response:
         """The report for who may see it; for others the form that asks for the token."""
