@@ -403,8 +403,9 @@ def M1_a_test_message_is_in_no_report(led: Ledger) -> None:
         " select m.organization_id, m.settled_at, m.settled_at, t.type, null, m.enrollment_id,"
         " m.contact_id, m.sequence_id, m.version, m.step_id, m.channel, m.channel_account_id, true"
         " from drip_core.messages as m cross join unnest(enum_range(null::drip.event_type))"
-        " as t (type) where m.organization_id = %s and t.type in ('delivered', 'opened',"
-        " 'clicked', 'replied', 'auto_replied', 'attempt_failed', 'held', 'skipped', 'converted', 'complained', 'bounced') returning id",
+        " as t (type) where m.organization_id = %s and t.type in ("
+        " 'delivered', 'opened', 'clicked', 'replied', 'auto_replied', 'attempt_failed', 'held',"
+        " 'skipped', 'converted', 'complained', 'bounced') returning id",
         led.organization,
     )
     led.overview(enrolled=1, active=1, contacted=1, messages_sent=1, success_rate=1)
