@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (statements are read as they are run)
 """Reports: how long each takes, beside the same answer from raw events, and what keeping them costs.
 
 First the cost: rounds of claim + advance (see benchmarks/tick.py) with and without the counting of
@@ -113,15 +114,19 @@ RAW = {
         " group by 1, 2, 3, 4, 5, 6, 7"
     ),
 }  # fmt: skip
-#: A dashboard asks for a stretch of days.
-WEEK = " where day >= current_date - 37 and day < current_date - 30"
+#: Of the views with a row per day a dashboard asks for a stretch of days.
+DATED = ("outcome_reasons", "daily_activity", "delivery_errors")
+MONTH = " where day >= current_date - 60 and day < current_date - 30"
+RAW_MONTH = f"v.organization_id = 1 and {DAY} >= current_date - 60 and {DAY} < current_date - 30"
 
 
 def processor_time(connection: psycopg.Connection[Any]) -> float:
     """Seconds of processor time that the session's server process has used; else of the clock."""
     try:
         # the fields after the name, which may contain anything
-        fields = Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rpartition(")")[2].split()
+        )
     except OSError:
         return time.perf_counter()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -161,7 +166,9 @@ def cost(messages: int, batch: int, rounds: int) -> None:
 
 def history(connection: psycopg.Connection[Any], events: int) -> None:
     """So many events of one organization, without the engine."""
-    connection.execute("select drip.create_organization('Bench', settings => '{\"public_base_url\": \"https://m.example.com\"}')")
+    connection.execute(
+        "select drip.create_organization('Bench', settings => '{\"public_base_url\": \"https://m.example.com\"}')"
+    )
     connection.execute("set drip.organization_id = '1'")
     for n in range(SENDERS):
         connection.execute(
@@ -215,19 +222,23 @@ def views(events: int) -> None:
             pass
         connection.execute("vacuum analyze drip_core.report_cells")
         cells = connection.execute("select count(*) from drip_core.report_cells").fetchone()
-        assert count is not None and cells is not None
+        assert count is not None
+        assert cells is not None
         print(f"{count[0]:,} events, {cells[0]:,} counts; counting all of them took {built:.0f} s")
         analyst = psycopg.connect(url, autocommit=True)
         analyst.execute("set role drip_analyst")
         analyst.execute("set drip.organization_id = '1'")
         for view, raw in RAW.items():
-            shown = warm(analyst, f"select * from drip_report.{view}", 5)
-            direct = warm(connection, raw, 0)
-            print(f"{view}: {shown:.1f} ms, from events {direct:,.0f} ms")
+            query, stretch = f"select * from drip_report.{view}", "all"
+            if view in DATED:
+                query, stretch = query + MONTH, "30 days"
+                raw = raw.replace("v.organization_id = 1", RAW_MONTH)
+            shown, direct = warm(analyst, query, 7), warm(connection, raw, 1)
+            print(f"{view} ({stretch}): {shown:.1f} ms, from events {direct:,.0f} ms")
             print(f"ratio to raw events ({view}): {direct / shown:.0f}")
-        for view in ("daily_activity", "outcome_reasons"):
-            shown = warm(analyst, f"select * from drip_report.{view}{WEEK}", 5)
-            print(f"{view}, a week: {shown:.1f} ms")
+        for view in DATED:
+            shown = warm(analyst, f"select * from drip_report.{view}", 5)
+            print(f"{view} (every day since {DAYS} days): {shown:.1f} ms")
         for view in ("recent_activity", "conversions"):
             shown = warm(analyst, f"select * from drip_report.{view} limit 500", 5)
             print(f"{view} (a list): {shown:.1f} ms")
@@ -238,7 +249,9 @@ def main() -> None:
     """Parse the command line and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000_000, help="about so many; 0: no views")
-    parser.add_argument("--messages", type=int, default=5_000, help="per round of the cost; 0: none")
+    parser.add_argument(
+        "--messages", type=int, default=5_000, help="per round of the cost; 0: none"
+    )
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()

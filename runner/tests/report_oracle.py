@@ -373,17 +373,13 @@ def funnel(exported: Export, by_version: dict[Key, list[Enrolled]]) -> list[Row]
     return rows
 
 
-def performance(
-    exported: Export, everyone: list[Enrolled], key: Callable[[int], Key]
-) -> list[Row]:
+def performance(exported: Export, everyone: list[Enrolled], key: Callable[[int], Key]) -> list[Row]:
     """Messages by what sent them: a sender, or (with no key of it) its channel."""
     by: dict[Key, set[int]] = defaultdict(set)
     for sender_id, sender in exported.senders.items():
         by[(sender["channel"], *key(sender_id))].add(sender_id)
     rows = []
-    for (sequence, version), group in grouped(
-        everyone, lambda e: (e.sequence, e.version)
-    ).items():
+    for (sequence, version), group in grouped(everyone, lambda e: (e.sequence, e.version)).items():
         for (channel, *sender_key), senders in by.items():
             messages = [m for e in group for m in e.sent.values() if m.sender in senders]
             failed = sum(s in senders for e in group for _, s in e.failed.values())
@@ -437,9 +433,7 @@ def daily(exported: Export, everyone: list[Enrolled]) -> list[Row]:
             if first is not None:
                 at, step = first
                 known = step in e.sent
-                count(
-                    e, at, name, step if known else None, e.sent[step].sender if known else None
-                )
+                count(e, at, name, step if known else None, e.sent[step].sender if known else None)
     enrollments = {e.id: e for e in everyone}
     for event in exported.events:
         if event["type"] == "auto_replied" and event["enrollment_id"] is not None:

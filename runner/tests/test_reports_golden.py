@@ -126,9 +126,7 @@ class Ledger:
         )
 
     def open(self, claim: Claim, agent: str = PERSON) -> None:
-        self.engine.rows(
-            "select drip.record_open(%s, %s, '192.0.2.1')", claim["link_token"], agent
-        )
+        self.engine.rows("select drip.record_open(%s, %s, '192.0.2.1')", claim["link_token"], agent)
 
     def letter(self, claim: Claim, text: str = "Sounds good", **headers: str) -> None:
         self.numbers += 1
@@ -223,7 +221,7 @@ def engine(server: Server, template_database: str) -> Iterator[Engine]:
         server.drop_database(name)
 
 
-# ------------------------------------------------------------------------------- M1: sent and failed
+# ----------------------------------------------------------------------------- M1: sent and failed
 
 
 @case()
@@ -397,7 +395,7 @@ def M1_an_error_that_is_no_code_is_not_a_key_of_a_report(led: Ledger) -> None:
 def M1_a_test_message_is_in_no_report(led: Ledger) -> None:
     led.publish()
     led.enroll(1)
-    (claim,) = led.send()
+    led.send()
     led.engine.rows(
         "insert into drip_core.events (organization_id, occurred_at, recorded_at, type, reason,"
         " enrollment_id, contact_id, sequence_id, version, step_id, channel, channel_account_id,"
@@ -405,8 +403,9 @@ def M1_a_test_message_is_in_no_report(led: Ledger) -> None:
         " select m.organization_id, m.settled_at, m.settled_at, t.type, null, m.enrollment_id,"
         " m.contact_id, m.sequence_id, m.version, m.step_id, m.channel, m.channel_account_id, true"
         " from drip_core.messages as m cross join unnest(enum_range(null::drip.event_type))"
-        " as t (type) where m.organization_id = %s and t.type in ('delivered', 'opened', 'clicked', 'replied', 'auto_replied', 'attempt_failed',"
-        " 'held', 'skipped', 'converted', 'complained', 'bounced') returning id",
+        " as t (type) where m.organization_id = %s and t.type in ("
+        " 'delivered', 'opened', 'clicked', 'replied', 'auto_replied', 'attempt_failed', 'held',"
+        " 'skipped', 'converted', 'complained', 'bounced') returning id",
         led.organization,
     )
     led.overview(enrolled=1, active=1, contacted=1, messages_sent=1, success_rate=1)
@@ -815,7 +814,9 @@ def G2_a_reply_counts_for_the_step_and_sender_it_answers(led: Ledger) -> None:
         {"channel": "whatsapp_lite", "contacted": 1, "messages_sent": 1, "success_rate": 1},
     )  # fmt: skip
     sent = {"enrolled": 1, "reached": 1, "reach_rate": 1, "messages_sent": 1, "success_rate": 1}
-    led.expect("step_funnel", {"step_key": "s1", **sent, "replies": 1}, {"step_key": "call", **sent})
+    led.expect(
+        "step_funnel", {"step_key": "s1", **sent, "replies": 1}, {"step_key": "call", **sent}
+    )
 
 
 @case()

@@ -1,7 +1,7 @@
-"""Random histories through the public API; every view must say what an independent recomputation says.
+"""Random histories through the public API: every view says what a recomputation says.
 
-Before counts are added up, after, after a rebuild, after repairs of what was spoilt, and when the months
-of the events are gone.
+Before counts are added up, after, after a rebuild, after repairs of what was spoilt, and when the
+months of the events are gone.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ class History:
             if number % 2:
                 contact["phone"] = f"+4930{1000000 + number}"
             self.contacts.append(
-                self.engine.value("select drip.upsert_contact(%s, %s)", organization, Jsonb(contact))
+                self.engine.value(
+                    "select drip.upsert_contact(%s, %s)", organization, Jsonb(contact)
+                )
             )
         self.in_flight: list[Claim] = []
         self.claimed: list[Claim] = []
@@ -229,7 +231,9 @@ class History:
                 " on conflict do nothing returning note"
             )
         else:
-            self.engine.rows("delete from drip_core.machine_agents where pattern = 'judged' returning 1 as x")
+            self.engine.rows(
+                "delete from drip_core.machine_agents where pattern = 'judged' returning 1 as x"
+            )
         self.rows("select drip.classify_hits(%s)")
 
     def deal(self, a: int, b: int) -> None:
@@ -315,9 +319,7 @@ class History:
             if row["relname"] < f"events_{self.now:%Y_%m}":
                 self.engine.connection.execute(f"drop table drip_core.{row['relname']}".encode())
                 dropped += 1
-        (left,) = self.rows(
-            "select count(*) as n from drip_core.events where organization_id = %s"
-        )
+        (left,) = self.rows("select count(*) as n from drip_core.events where organization_id = %s")
         assert left["n"] == 0
         return dropped
 
@@ -325,7 +327,8 @@ class History:
         """Counts go wrong, as by a hand in the tables."""
         self.rows(
             "update drip_core.report_cells set enrolled = enrolled + 3, messages_sent = 7,"
-            " step_replies = step_replies + 1, occurrences = 1 where organization_id = %s returning 1 as x"
+            " step_replies = step_replies + 1, occurrences = 1"
+            " where organization_id = %s returning 1 as x"
         )
         self.rows("delete from drip_core.report_facts where organization_id = %s returning 1 as x")
 

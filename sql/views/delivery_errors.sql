@@ -15,7 +15,7 @@ with counts as (
     x.outcome,
     x.reason,
     x.error_code,
-    sum(x.occurrences)::bigint as occurrences
+    sum(x.occurrences) as occurrences
   from (
     select
       c.organization_id,

@@ -8,15 +8,15 @@ with counts as (
     x.organization_id,
     x.sequence_id,
     x.version,
-    sum(x.enrolled)::bigint as enrolled,
-    sum(x.active)::bigint as active,
-    sum(x.paused)::bigint as paused,
-    sum(x.completed)::bigint as completed,
-    sum(x.failed)::bigint as failed,
-    sum(x.exited)::bigint as exited,
-    sum(x.removed)::bigint as removed,
-    sum(x.bounced)::bigint as bounced,
-    sum(x.unsubscribed)::bigint as unsubscribed
+    sum(x.enrolled) as enrolled,
+    sum(x.active) as active,
+    sum(x.paused) as paused,
+    sum(x.completed) as completed,
+    sum(x.failed) as failed,
+    sum(x.exited) as exited,
+    sum(x.removed) as removed,
+    sum(x.bounced) as bounced,
+    sum(x.unsubscribed) as unsubscribed
   from (
     select
       c.organization_id,

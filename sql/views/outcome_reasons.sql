@@ -14,7 +14,7 @@ with counts as (
     x.subject,
     x.outcome,
     x.reason,
-    sum(x.occurrences)::bigint as occurrences
+    sum(x.occurrences) as occurrences
   from (
     select
       c.organization_id,

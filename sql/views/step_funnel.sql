@@ -8,7 +8,7 @@ with cohorts as (
     x.organization_id,
     x.sequence_id,
     x.version,
-    sum(x.enrolled)::bigint as enrolled
+    sum(x.enrolled) as enrolled
   from (
     select
       c.organization_id,
@@ -36,20 +36,20 @@ counts as (
     x.sequence_id,
     x.version,
     x.step_id,
-    sum(x.messages_sent)::bigint as messages_sent,
-    sum(x.messages_failed)::bigint as messages_failed,
-    sum(x.reached)::bigint as reached,
-    sum(x.skipped)::bigint as skipped,
-    sum(x.delivered)::bigint as delivered,
-    sum(x.messages_bounced)::bigint as messages_bounced,
-    sum(x.messages_opened)::bigint as messages_opened,
-    sum(x.messages_clicked)::bigint as messages_clicked,
-    sum(x.machine_opens)::bigint as machine_opens,
-    sum(x.machine_clicks)::bigint as machine_clicks,
-    sum(x.step_replies)::bigint as step_replies,
-    sum(x.step_unsubscribes)::bigint as step_unsubscribes,
-    sum(x.step_complaints)::bigint as step_complaints,
-    sum(x.step_conversions)::bigint as step_conversions
+    sum(x.messages_sent) as messages_sent,
+    sum(x.messages_failed) as messages_failed,
+    sum(x.reached) as reached,
+    sum(x.skipped) as skipped,
+    sum(x.delivered) as delivered,
+    sum(x.messages_bounced) as messages_bounced,
+    sum(x.messages_opened) as messages_opened,
+    sum(x.messages_clicked) as messages_clicked,
+    sum(x.machine_opens) as machine_opens,
+    sum(x.machine_clicks) as machine_clicks,
+    sum(x.step_replies) as step_replies,
+    sum(x.step_unsubscribes) as step_unsubscribes,
+    sum(x.step_complaints) as step_complaints,
+    sum(x.step_conversions) as step_conversions
   from (
     select
       c.organization_id,

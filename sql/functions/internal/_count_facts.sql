@@ -117,6 +117,7 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._count_facts(bigint, drip_core.report_fact[], drip_core.report_fact[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._count_facts(bigint, drip_core.report_fact[], drip_core.report_fact[])
+from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._count_facts(bigint, drip_core.report_fact[], drip_core.report_fact[]) is
 'Takes facts into account that came or are none any more, and writes what changes in the counts of the reports.';

@@ -82,6 +82,7 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._fact_cells(bigint, drip_core.report_fact[], drip_core.report_fact[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip_core._fact_cells(bigint, drip_core.report_fact[], drip_core.report_fact[])
+from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._fact_cells(bigint, drip_core.report_fact[], drip_core.report_fact[]) is
 'What the facts of some enrollments count in the reports.';
