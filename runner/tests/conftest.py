@@ -104,7 +104,7 @@ def database(server: Server, template_database: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def module_database(server: Server, template_database: str) -> Iterator[str]:
     """URL of a migrated database for the tests of one file, dropped after them."""
-    with _new_database(server, template_database) as url:
+    with new_database(server, template_database) as url:
         yield url
 
 
