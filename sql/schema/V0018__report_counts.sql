@@ -72,6 +72,7 @@ comment on column drip_core.report_deltas.outcome is 'Of a count by reason: the 
 
 create table drip_core.report_cells (
   organization_id bigint not null,
+  id bigint generated always as identity,
   scope text not null constraint a_scope_is_known check (scope in ('cohort', 'step', 'day', 'outcome')),
   sequence_id bigint not null,
   version int not null,
@@ -122,6 +123,7 @@ create table drip_core.report_cells (
   channel_conversions int not null default 0,
   auto_replies int not null default 0,
   occurrences int not null default 0,
+  constraint report_cells_pkey primary key (organization_id, id),
   constraint report_cells_are_kept_once unique nulls not distinct (
     organization_id, scope, sequence_id, version, day, step_id, channel_account_id, subject, outcome, reason, error_code
   )

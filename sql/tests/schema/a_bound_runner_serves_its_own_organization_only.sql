@@ -1,6 +1,6 @@
 -- A runner works for all organizations, unless its login is bound: then every function of the runner's role keeps to that.
 begin;
-select plan(5 + 11);
+select plan(5 + 16);
 select drip_test.keep('a', drip_test.organization('A'));
 select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"config": {"webhook": {"public_key": "of A"}, "imap": {"host": "of A"}}}'));
 select drip_test.email_sequence(drip_test.org(), 'mails', 1);
@@ -21,6 +21,11 @@ insert into calls values
 ('record_inbound', 'drip.record_inbound(%1$s, ''{"channel": "email", "from_address": "x@example.net"}'')'),
 ('record_provider_event', 'drip.record_provider_event(%1$s, ''{"provider_message_id": "x", "type": "delivered"}'')'),
 ('record_provider_events', 'drip.record_provider_events(%1$s, ''[]'')'),
+('rebuild_rollups', 'drip.rebuild_rollups(organization_id => %1$s)'),
+('recipient_check', 'drip.recipient_check(%1$s, 1, 1)'),
+('record_account_reports', 'drip.record_account_reports(%1$s, ''box'', ''[]'')'),
+('record_connection', 'drip.record_connection(%1$s, ''box'', ''{"state": "banned"}'')'),
+('record_recipient_check', 'drip.record_recipient_check(%1$s, 1, 1, ''{"is_reachable": true}'')'),
 ('resolve_unknown', 'drip.resolve_unknown(%1$s, 1, 1, ''sent'')'),
 ('resume_lane', 'drip.resume_lane(%1$s, %2$s)');
 grant select on calls to drip_runner;

@@ -28,6 +28,18 @@ insert into exceptions values
 ('inbound_messages', 'contact_id enrollment_id step_id external_id', 'a fact lands whatever it is about'),
 ('provider_events', 'contact_id enrollment_id step_id channel_account_id provider_message_id', 'a fact lands whatever it is about'),
 ('tracking_hits', 'step_id event_id', 'its enrollment has the step; events have no key without their time'),
+('audit_entries', 'organization_id profile_id', 'evidence outlives what it was about'),
+('test_messages', 'test_id', 'the test''s own'),
+('test_messages', 'to_profile_id', 'the member is looked up when it is sent'),
+('test_messages', 'provider_message_id', 'a provider''s'),
+('report_deltas', 'organization_id sequence_id step_id channel_account_id', 'counts of events, which only the engine writes'),
+('report_cells', 'organization_id sequence_id step_id channel_account_id', 'the same'),
+('report_facts', 'organization_id enrollment_id', 'the same'),
+(
+  'report_conversions',
+  'organization_id contact_id enrollment_id sequence_id step_id channel_account_id deal_id',
+  'the same'
+),
 ('reaction_failures', 'contact_id enrollment_id fact_id', 'what failed may be anything'),
 ('contacts', 'external_id', 'of another system'),
 ('deals', 'external_id', 'of another system');

@@ -4,6 +4,7 @@ select plan(2);
 create temporary table kinds (name text primary key, kind text not null) on commit drop;
 insert into kinds values
 ('reasons', 'lookup'),
+('role_permissions', 'lookup'),
 ('machine_agents', 'lookup'),
 ('bounce_codes', 'lookup'),
 ('status_transitions', 'lookup'),
