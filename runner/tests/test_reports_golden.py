@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
+import report_oracle as oracle
 from engine import Claim, Engine
 from servers import Server
 
@@ -983,6 +984,43 @@ def test_golden(engine: Engine, name: str) -> None:
         engine.value("select drip.rebuild_rollups(organization_id => %s)", ledger.organization) == 0
     )
     ledger.check("rebuilt")
+
+
+#: Cases that together write every word that a report filters on.
+EVERY_WORD = (
+    *("M1_a_skipped_step_is_neither_sent_nor_failed", "M1_what_nobody_knows_is_neither_sent_nor"),
+    *("M1_retries_exhausted_are_one_failed_message", "M3_a_complaint_is_no_unsubscribe"),
+    *("M4_every_state_is_shown_and_they_sum_to_enrolled", "G1_machines_are_kept_apart"),
+    *("G2_an_automatic_answer_is_no_reply", "G3_what_came_back_is_out_of_the_base_of_opens"),
+    "G6_a_conversion_has_time_value_and_the_message_it_follows",
+)
+
+
+def test_M2_every_filter_of_a_report_is_reached(engine: Engine) -> None:
+    organizations = []
+    for name in EVERY_WORD:
+        (found,) = (case for case in CASES if case.startswith(name))
+        tell, zone, start = CASES[found]
+        ledger = Ledger(engine, zone, start)
+        tell(ledger)
+        organizations.append(ledger.organization)
+    engine.rows("select drip.tick()")
+
+    def reached(column: str, table: str) -> set[str]:
+        rows = engine.rows(
+            f"select distinct {column}::text as word from drip_core.{table}"
+            " where organization_id = any (%s)",
+            organizations,
+        )
+        return {row["word"] for row in rows if row["word"] is not None}
+
+    assert reached("outcome", "report_cells") == oracle.OUTCOMES
+    assert reached("subject", "report_cells") == {"message", "enrollment"}
+    assert reached("scope", "report_cells") == {"cohort", "step", "day", "outcome"}
+    assert reached("unnest(kinds)", "report_facts") == {
+        *("skipped", "delivered", "bounced", "opened", "clicked", "machine_opened"),
+        *("machine_clicked", "replied", "unsubscribed", "complained", "converted"),
+    }
 
 
 def test_no_case_of_the_ledger_breaks_an_invariant(engine: Engine) -> None:

@@ -38,19 +38,19 @@ set local role drip_analyst;
 select is(current_user, 'drip_analyst'::name, 'the test acts as drip_analyst');
 select is(pg_temp.tenants(v.name), array[drip_test.org()], 'H2: drip_report.' || v.name || ' shows the rows of the caller''s organization only')
 from unnest(array[
-      'sequence_overview', 'enrollment_status', 'step_funnel', 'cohorts', 'channel_performance', 'sender_performance', 'outcome_reasons',
-      'daily_activity', 'recent_activity', 'delivery_errors', 'conversions', 'lane_status', 'unknown_outcomes', 'consent_log', 'reaction_failures',
-      'unmatched_facts'
-    ])
+    'sequence_overview', 'enrollment_status', 'step_funnel', 'cohorts', 'channel_performance', 'sender_performance', 'outcome_reasons',
+    'daily_activity', 'recent_activity', 'delivery_errors', 'conversions', 'lane_status', 'unknown_outcomes', 'consent_log', 'reaction_failures',
+    'unmatched_facts'
+  ])
     as v (name);
 select is((select sum(enrolled) from drip_report.sequence_overview), 4::numeric, 'H2: and counts them only');
 select drip_test.act_for(null);
 select is(pg_temp.tenants(v.name), null, 'H2: without an organization drip_report.' || v.name || ' shows nothing')
 from unnest(array[
-      'sequence_overview', 'enrollment_status', 'step_funnel', 'cohorts', 'channel_performance', 'sender_performance', 'outcome_reasons',
-      'daily_activity', 'recent_activity', 'delivery_errors', 'conversions', 'lane_status', 'unknown_outcomes', 'consent_log', 'reaction_failures',
-      'unmatched_facts'
-    ])
+    'sequence_overview', 'enrollment_status', 'step_funnel', 'cohorts', 'channel_performance', 'sender_performance', 'outcome_reasons',
+    'daily_activity', 'recent_activity', 'delivery_errors', 'conversions', 'lane_status', 'unknown_outcomes', 'consent_log', 'reaction_failures',
+    'unmatched_facts'
+  ])
     as v (name);
 select is(
   drip_test.error_of('select email from drip_core.contacts'), '42501 | permission denied for table contacts', 'H2: analysts read no addresses'
