@@ -114,7 +114,7 @@ class WhatsappCloudProvider:
             return judge(response, (), "", str(response.text[:300]), now)
         row = find_code(code, words)
         if row is None:
-            log.warning("unknown error of WhatsApp", code="RUN17", error_code=code, error=words)
+            log.warning("unknown error of WhatsApp", code="RUN19", error_code=code, error=words)
             result = SendResult(
                 outcome="retry", error_code=str(code), error_message=printable(f"unknown: {words}")
             )

@@ -113,7 +113,7 @@ def _reason(error: Mapping[str, Any]) -> str:
     """Why it failed, as the table of codes says; what is only for now was not the address."""
     row = find_code(_code(error), _words(error) or "")
     if row is None:
-        log.warning("unknown error of WhatsApp", code="RUN17", error_code=_code(error))
+        log.warning("unknown error of WhatsApp", code="RUN19", error_code=_code(error))
     return (row.verdict.reason if row is not None else None) or "throttled"
 
 
