@@ -1,7 +1,7 @@
 """Structured logs on stderr: readable on a console, one JSON object per line otherwise.
 
-Secrets never reach a log line: values under telling names are masked, and so is the password part
-of anything that looks like a URL.
+Secrets never reach a log line: values under telling names are masked, and so are secrets that this
+process has read, and the password part of anything that looks like a URL.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from pgdrip.secrecy import without_secrets
 from pgdrip.settings import LogFormat
 
 _SECRET_NAME = re.compile(r"(password|passwd|secret(?!_ref)|api_key|credential)", re.IGNORECASE)
@@ -32,7 +33,7 @@ def mask_secrets(
         if _SECRET_NAME.search(name):
             event[name] = "***"
         elif isinstance(value, str):
-            event[name] = _mask_text(value)
+            event[name] = _mask_text(value if name == "event" else without_secrets(value))
     return event
 
 

@@ -23,6 +23,7 @@ from psycopg.types.json import Jsonb
 from pgdrip.db import OUTAGE, Database
 from pgdrip.log import get_logger
 from pgdrip.providers.base import ClaimedMessage, SendResult, printable
+from pgdrip.secrecy import without_secrets
 
 _GROUP = 500
 _FIRST_PAUSE = 0.2
@@ -59,9 +60,9 @@ class Settlement:
         if result.provider_message_id is not None:
             values["provider_message_id"] = printable(result.provider_message_id, _ID_LIMIT)
         if result.error_code is not None:
-            values["error_code"] = printable(result.error_code, _CODE_LIMIT)
+            values["error_code"] = printable(without_secrets(result.error_code), _CODE_LIMIT)
         if result.error_message is not None:
-            values["error_message"] = printable(result.error_message)
+            values["error_message"] = printable(without_secrets(result.error_message))
         if result.retry_after is not None:
             values["retry_at"] = (self.occurred_at + result.retry_after).isoformat()
         return values

@@ -224,3 +224,63 @@ def test_errors_carry_code_message_and_hint() -> None:
 
 def _step(key: str, delay: str = "0") -> dict[str, Any]:
     return {"key": key, "channel": "email", "delay": delay, "subject": key, "text": "Hello"}
+
+
+def test_H2_preview_and_test_send(campaign: Campaign) -> None:
+    campaign.account(provider="noop", config={})
+    steps = [
+        {
+            "key": "intro",
+            "channel": "email",
+            "subject": "Hi {{ contact.first_name }}",
+            "text": "Hello\n{{ contact.company }}",
+        }
+    ]
+    campaign.sequence(steps=steps, status="draft")
+    org = campaign.organization_id
+    for external_id, company in (("ann", "Acme"), ("bob", None)):
+        document = {
+            "external_id": external_id,
+            "email": f"{external_id}@example.net",
+            "first_name": external_id.title(),
+            "company": company,
+        }
+        campaign.rows("select drip.upsert_contact(%s, %s)", org, json.dumps(document))
+    campaign.rows(
+        "select drip.add_member(%s, '00000000-0000-0000-0000-00000000000a', 'me@a.example')", org
+    )
+    environment = {"DATABASE_URL": campaign.url}
+    shown = pgdrip("preview", "welcome", "intro", "-c", "ANN@example.net", **environment)
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert lines[:6] == [
+        "from: Mailbox <mailbox@sender.example>",
+        "to: Ann <ann@example.net>",
+        "subject: Hi Ann",
+        "",
+        "Hello",
+        "Acme",
+    ]
+    shown = pgdrip("preview", "welcome", "intro", "-c", "bob", **environment)
+    assert shown.stdout == (
+        "would not be sent now: missing_field (ends_enrollment), no value for contact.company\n"
+    )
+    answer = pgdrip("preview", "welcome", "intro", "-c", "ann", "--json", **environment)
+    assert json.loads(answer.stdout)["would_send"] is True
+    refused = pgdrip("preview", "welcome", "intro", "-c", "eve", **environment)
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+        1,
+        "error PRE01: no contact has 'eve'",
+    )
+
+    to = ("test-send", "welcome", "intro", "-c", "ann", "--to")
+    refused = pgdrip(*to, "ann@example.net", **environment)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error PT403: a test goes to members only")
+    sent = pgdrip(*to, "me@a.example", **environment)
+    assert sent.returncode == 0, sent.stderr
+    assert pgdrip("tick", **environment).stdout == "1 sent\n"
+    tests = campaign.rows("select test_id, status from drip.list_tests(%s)", org)
+    assert [test["status"] for test in tests] == ["sent"]
+    assert str(tests[0]["test_id"]) in sent.stdout
+    assert campaign.statuses() == {}

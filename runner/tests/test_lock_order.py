@@ -149,6 +149,7 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
 #: Functions that may write and are not among the callers, each for a reason.
 OTHERS = {
     "add_member": "the membership only",
+    "send_test": "the organization's row, which nobody else waits for but who changes its settings",
     "apply_retention": "the settings only; the tick takes them with skip locked",
     "apply_whatsapp_template": "the template only",
     "classify_hits": "hits only",

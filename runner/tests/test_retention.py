@@ -123,7 +123,13 @@ def partitions(engine: Engine) -> list[str]:
 
 
 def test_by_default_everything_is_kept_for_ever(engine: Engine) -> None:
-    subjects = ("event_details", "late_results", "message_values", "raw_facts")
+    subjects = (
+        "audit_entries",
+        "event_details",
+        "late_results",
+        "message_values",
+        "raw_facts",
+    )
     assert retain(engine) == dict.fromkeys(subjects)
     history(engine)
     before = reports(engine)

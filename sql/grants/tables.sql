@@ -19,8 +19,8 @@ declare
     "late_results": "tenant", "events": "tenant", "members": "tenant", "organizations": "tenant",
     "reduced_events": "tenant", "replans": "tenant", "inbound_messages": "tenant", "provider_events": "tenant",
     "reaction_failures": "tenant", "tracking_hits": "tenant", "step_links": "tenant", "inboxes": "tenant", "sender_hours": "tenant",
-    "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
-    "reasons": "lookup", "machine_agents": "lookup", "bounce_codes": "lookup", "status_transitions": "lookup", "timezones": "lookup",
+    "audit_entries": "tenant", "test_messages": "tenant", "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
+    "role_permissions": "lookup", "reasons": "lookup", "machine_agents": "lookup", "bounce_codes": "lookup", "status_transitions": "lookup", "timezones": "lookup",
     "migrations": "ledger", "migration_state": "ledger"
   }';
 begin

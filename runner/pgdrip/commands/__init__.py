@@ -1,4 +1,4 @@
-"""The operator commands: ``demo apply import enroll simulate report lanes doctor serve inbox``."""
+"""The operator commands: ``demo apply import enroll simulate preview report lanes …``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pgdrip.commands import (
     enroll,
     inbox,
     lanes,
+    preview,
     report,
     serve,
     simulate,
@@ -20,5 +21,17 @@ from pgdrip.commands import (
 
 def register(app: typer.Typer) -> None:
     """Add every command of this package to the program, in the order of their use."""
-    for module in (demo, apply, contacts, enroll, simulate, report, lanes, doctor, serve, inbox):
+    for module in (
+        demo,
+        apply,
+        contacts,
+        enroll,
+        simulate,
+        preview,
+        report,
+        lanes,
+        doctor,
+        serve,
+        inbox,
+    ):
         module.register(app)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pgdrip.providers.base import sender_error
+from pgdrip.secrecy import remember_secret
 
 _OWN_VARIABLE = re.compile(r"^(DATABASE_URL|PG[A-Z]+|PGDRIP_(?!SECRET_).*)$")
 _MAX_BYTES = 65_536
@@ -28,14 +29,17 @@ def secret_resolver(
 
     def resolve(ref: str) -> str:
         if ref.startswith("file:"):
-            return _read_file(Path(ref.removeprefix("file:")), secret_dir)
+            value = _read_file(Path(ref.removeprefix("file:")), secret_dir)
+            remember_secret(value)
+            return value
         name = ref.removeprefix("env:")
         if _OWN_VARIABLE.match(name):
             raise sender_error("RUN11", f"secret_ref may not name the runner's own setting {name}")
-        value = environ.get(name)
-        if not value:
+        found = environ.get(name)
+        if not found:
             raise sender_error("RUN10", f"the environment variable {name} is not set")
-        return value
+        remember_secret(found)
+        return found
 
     return resolve
 

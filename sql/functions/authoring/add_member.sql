@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_ensure_profile.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_ensure_profile.sql
 -- Makes a profile a member of the caller's organization, or changes its role and addresses.
--- Somebody signed in must be an owner or admin of it; a service need not.
+-- A person must be an owner or admin of it, and only an owner makes or unmakes owners; a service need not.
 -- Locks: the member's row. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.add_member(
   organization_id bigint, profile_id uuid, email text, phone text default null, role text default 'member'
@@ -12,10 +12,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_caller constant uuid := drip_core.current_profile();
   v_phone constant text := nullif(drip_core._normalise_phone(add_member.phone), '');
 begin
-  perform drip_core._require_organization(add_member.organization_id);
+  perform drip_core._require_permission(add_member.organization_id, 'add_member');
   if add_member.profile_id is null then
     raise exception 'a member needs a profile'
       using errcode = 'PT422', detail = 'profile_id is null', hint = 'Pass the uuid of the person in your sign-in system.';
@@ -26,7 +25,7 @@ begin
     raise exception 'unknown member role'
       using errcode = 'PT422', detail = format('role: %s', coalesce(left(add_member.role, 40), 'null')), hint = 'Use owner, admin, member or viewer.';
   end if;
-  if add_member.email is null or btrim(add_member.email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+  if add_member.email is null or length(add_member.email) > 320 or btrim(add_member.email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
     raise exception 'a member needs an email address'
       using errcode = 'PT422', detail = format('email: %s', coalesce(left(add_member.email, 100), 'null')), hint = 'Pass an address such as ann@example.com.';
   end if;
@@ -34,18 +33,24 @@ begin
     raise exception 'invalid phone number'
       using errcode = 'PT422', detail = format('phone: %s', left(add_member.phone, 40)), hint = 'Use the international form, such as +4930123456.';
   end if;
-  if v_caller is not null and not exists (
+  -- also while a rival makes it an owner: what is judged is what is overwritten
+  perform
+  from drip_core.members as m
+  where m.organization_id = add_member.organization_id and m.profile_id = add_member.profile_id
+  for no key update;
+  if add_member.role = 'owner' or exists (
     select from drip_core.members as m
-    where m.organization_id = add_member.organization_id and m.profile_id = v_caller and m.role in ('owner', 'admin')
+    where m.organization_id = add_member.organization_id and m.profile_id = add_member.profile_id and m.role = 'owner'
   ) then
-    raise exception 'not allowed to change members'
-      using errcode = 'PT403', detail = format('profile_id: %s', v_caller), hint = 'Ask an owner or admin of the organization.';
+    perform drip_core._require_permission(add_member.organization_id, 'assign_owner');
   end if;
   perform drip_core._ensure_profile(add_member.profile_id);
   insert into drip_core.members as m (organization_id, profile_id, role, email, phone)
   values (add_member.organization_id, add_member.profile_id, add_member.role::drip.member_role, btrim(add_member.email), v_phone)
   on conflict on constraint members_pkey do update
   set role = excluded.role, email = excluded.email, phone = excluded.phone;
+  perform drip_core._audit(
+    add_member.organization_id, 'add_member', jsonb_build_object('profile_id', add_member.profile_id, 'role', add_member.role));
 end;
 $$;
 

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_is_timezone.sql, functions/internal/_insert_lane.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql, functions/internal/_is_timezone.sql, functions/internal/_insert_lane.sql, functions/internal/_text_problem.sql, functions/internal/_secret_problem.sql
 -- Creates or changes a sender (found by key) and, for a new one, its lane. Absent key keeps, null clears.
--- The channel of an account never changes. Locks: the account's row. Errors: PT404, PT409, PT422. A repeat changes nothing.
+-- The channel of an account never changes. Locks: the account's row. Errors: PT403, PT404, PT409, PT422. A repeat changes nothing.
 create or replace function drip.apply_channel_account(organization_id bigint, account jsonb)
 returns bigint
 language plpgsql
@@ -19,7 +19,7 @@ declare
   v_key text;
   v_problem text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'apply_channel_account');
   perform drip_core._require_known_keys(v_new, array[
     'key', 'channel', 'provider', 'address', 'display_name', 'config', 'secret_ref', 'daily_limit', 'ramp_start',
     'ramp_increment', 'min_gap', 'max_gap', 'timezone', 'on_unknown'
@@ -38,7 +38,14 @@ begin
   -- an absent key keeps the old value: what is checked is the account as it will be
   v_merged := case when v_old.id is null then '{}' else jsonb_strip_nulls(to_jsonb(v_old)) end || v_new;
 
+  v_problem := coalesce(
+    drip_core._text_problem(v_new, array['key', 'channel', 'provider', 'timezone', 'on_unknown', 'min_gap', 'max_gap'], 100, 'account'),
+    drip_core._text_problem(v_new, array['address', 'display_name'], 320, 'account'),
+    drip_core._text_problem(v_new, array['secret_ref'], 500, 'account'),
+    case when octet_length((v_new -> 'config')::text) > 20000 then 'account.config: at most 20,000 bytes' end,
+    drip_core._secret_problem(v_new -> 'config', v_new ->> 'secret_ref'));
   v_problem := case
+    when v_problem is not null then v_problem
     when coalesce(v_merged ->> 'key', '') !~ '^[a-z0-9][a-z0-9._-]{0,99}$' then
       'account.key: lower-case letters, digits, dots, dashes and underscores are needed'
     when v_channel is null or not exists (select from unnest(enum_range(null::drip.channel)) as c (name) where c.name::text = v_channel) then
@@ -69,6 +76,9 @@ begin
       end if;
     end loop;
     begin
+      v_key := 'min_gap';
+      perform (v_merged ->> 'min_gap')::interval;
+      v_key := 'max_gap';
       if (v_merged ->> 'min_gap')::interval < interval '0' or (v_merged ->> 'max_gap')::interval < (v_merged ->> 'min_gap')::interval then
         v_problem := 'account.max_gap: must not be shorter than min_gap, and neither below zero';
       elsif (v_merged ->> 'max_gap')::interval > interval '30 days' then
@@ -76,7 +86,7 @@ begin
       end if;
     exception
       when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
-        v_problem := 'account.min_gap: a duration such as "1 minute" is needed';
+        v_problem := format('account.%s: a duration such as "1 minute" is needed', v_key);
     end;
   end if;
   if v_problem is not null then
@@ -110,6 +120,7 @@ begin
   returning a.id into v_id;
 
   perform drip_core._insert_lane(v_org, v_id);
+  perform drip_core._audit(v_org, 'apply_channel_account', jsonb_build_object('channel_account_id', v_id, 'key', v_merged ->> 'key'));
   return v_id;
 end;
 $$;
@@ -117,4 +128,4 @@ $$;
 revoke all on function drip.apply_channel_account(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_channel_account(bigint, jsonb) to drip_app;
 comment on function drip.apply_channel_account(bigint, jsonb) is
-'Creates or changes a sender (found by key) and returns its id; absent key keeps, null clears. whatsapp_lite starts with 200 a day and gaps of 1 to 19 minutes. Errors: PT404, PT409 (channel), PT422.';
+'Creates or changes a sender (found by key) and returns its id; absent key keeps, null clears. whatsapp_lite starts with 200 a day and gaps of 1 to 19 minutes. Errors: PT403, PT404, PT409 (channel), PT422.';

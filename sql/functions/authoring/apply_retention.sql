@@ -5,6 +5,7 @@
 --   message_values  merge values (addresses, names, texts) of messages whose enrollment ended that long ago
 --   late_results    what providers said of claims that had been superseded
 --   event_details   whole months of events, 90 days old or more, are reduced to the facts that reports count
+--   audit_entries   who did what through the API, 90 days old or more
 --   raw_facts       reports of providers and raw hits (31 days or more; their events stay), words of inbound messages
 -- drip.tick purges in bounded pieces. No number of any report changes. What was purged does not come back.
 -- Locks: the rows of the settings. Errors: PT422. A repeat changes nothing.
@@ -21,13 +22,13 @@ declare
   v_least interval;
   v_keep_for interval;
 begin
-  perform drip_core._require_known_keys(apply_retention.settings, array['event_details', 'late_results', 'message_values', 'raw_facts'], 'settings');
+  perform drip_core._require_known_keys(apply_retention.settings, array['audit_entries', 'event_details', 'late_results', 'message_values', 'raw_facts'], 'settings');
   for v_setting in
     select s.key, s.value
     from jsonb_each(apply_retention.settings) as s
     order by s.key
   loop
-    v_least := case v_setting.key when 'event_details' then interval '90 days' when 'raw_facts' then interval '31 days' else interval '1 day' end;
+    v_least := case when v_setting.key in ('audit_entries', 'event_details') then interval '90 days' when v_setting.key = 'raw_facts' then interval '31 days' else interval '1 day' end;
     v_keep_for := null;
     begin
       if jsonb_typeof(v_setting.value) = 'string' then
@@ -56,4 +57,4 @@ $$;
 revoke all on function drip.apply_retention(jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_retention(jsonb) to drip_owner;
 comment on function drip.apply_retention(jsonb) is
-'Says for how long the whole installation keeps message_values, late_results, event_details and raw_facts (intervals; null: for ever, the default); returns the settings in force. Operator only. Errors: PT422.';
+'Says for how long the whole installation keeps message_values, late_results, event_details, raw_facts and audit_entries (intervals; null: for ever, the default); returns the settings in force. Operator only. Errors: PT422.';

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_check_definition.sql, functions/internal/_publish_version.sql, functions/internal/_change_sequence_status.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_check_definition.sql, functions/internal/_publish_version.sql, functions/internal/_change_sequence_status.sql
 -- Publishes a sequence definition. The same content is the same version; a change is a new one, for new enrollments.
--- Locks: the sequence's row. Errors: PT404, PT422 (every problem in DETAIL). A repeat changes nothing.
+-- Locks: the sequence's row. Errors: PT403, PT404, PT422 (every problem in DETAIL). A repeat changes nothing.
 create or replace function drip.apply_sequence(organization_id bigint, definition jsonb)
 returns table (sequence_id bigint, version int, status text)
 language plpgsql
@@ -20,7 +20,7 @@ declare
   v_sequence drip_core.sequences;
   v_name text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'apply_sequence');
   select string_agg(concat_ws(': ', nullif(p.path, ''), p.message), e'\n'), count(*)
   into v_problems, v_count
   from drip_core._check_definition(v_org, apply_sequence.definition) as p;
@@ -66,6 +66,8 @@ begin
       v_sequence.status := v_wanted::drip.sequence_status;
     end if;
   end if;
+  perform drip_core._audit(v_org, 'apply_sequence', jsonb_build_object(
+    'sequence_key', v_sequence.key, 'version', v_sequence.current_version, 'status', v_sequence.status));
   return query select v_sequence.id, v_sequence.current_version, v_sequence.status::text;
 end;
 $$;
@@ -73,4 +75,4 @@ $$;
 revoke all on function drip.apply_sequence(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_sequence(bigint, jsonb) to drip_app;
 comment on function drip.apply_sequence(bigint, jsonb) is
-'Publishes a sequence definition and returns sequence_id, version, status; the same content is the same version. Errors: PT404, PT422 (all problems in DETAIL).';
+'Publishes a sequence definition and returns sequence_id, version, status; the same content is the same version. Errors: PT403, PT404, PT422 (all problems in DETAIL).';

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql, functions/internal/_text_problem.sql
 -- Stores a WhatsApp template as the provider knows it (found by name and language): absent key keeps, null clears.
--- The placeholders are read from the components. Locks: the template's row. Errors: PT404, PT422. A repeat changes nothing.
+-- The placeholders are read from the components. Locks: the template's row. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.apply_whatsapp_template(organization_id bigint, template jsonb)
 returns bigint
 language plpgsql
@@ -17,20 +17,37 @@ declare
   v_format constant text := lower(v_new ->> 'parameter_format');
   v_parameters text[];
   v_id bigint;
+  v_problem text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'apply_whatsapp_template');
   perform drip_core._require_known_keys(v_new, array['name', 'language', 'category', 'status', 'parameter_format', 'components'], 'template');
-  if coalesce(v_new ->> 'name', '') !~ '^[a-z0-9_]+$'
-    or length(v_new ->> 'name') > 512
-    or v_language !~ '^[a-z]{2,3}(_[A-Z]{2})?$'
-    or v_status not in ('approved', 'pending', 'rejected', 'paused', 'disabled', 'in_appeal', 'deleted')
-    or v_format not in ('positional', 'named')
-    or jsonb_typeof(coalesce(nullif(v_new -> 'components', 'null'), '[]')) <> 'array'
-  then
+  v_problem := coalesce(
+    drip_core._text_problem(v_new, array['name'], 512, 'template'),
+    drip_core._text_problem(v_new, array['language', 'category', 'status', 'parameter_format'], 100, 'template'),
+    case
+      when coalesce(v_new ->> 'name', '') !~ '^[a-z0-9_]+$' then
+        format('template.name: "%s" is not a name of a-z, 0-9 and _', left(v_new ->> 'name', 40))
+      when v_language !~ '^[a-z]{2,3}(_[A-Z]{2})?$' then
+        format('template.language: "%s" is not a language such as en or en_US', left(v_language, 40))
+      when v_status not in ('approved', 'pending', 'rejected', 'paused', 'disabled', 'in_appeal', 'deleted') then
+        format('template.status: "%s" is not a status', left(v_status, 40))
+      when v_format not in ('positional', 'named') then
+        format('template.parameter_format: "%s" is neither positional nor named', left(v_format, 40))
+      when jsonb_typeof(coalesce(nullif(v_new -> 'components', 'null'), '[]')) <> 'array' then 'template.components: a list is needed'
+      when octet_length((v_new -> 'components')::text) > 100000 then 'template.components: at most 100,000 bytes'
+    end,
+    (
+      select format('template.components[%s]: an object such as {"type": "BODY", "text": "Hello {{1}}"} is needed', c.ordinal - 1)
+      from jsonb_array_elements(
+        case when jsonb_typeof(v_new -> 'components') = 'array' then v_new -> 'components' else '[]' end
+      ) with ordinality as c (component, ordinal)
+      where jsonb_typeof(c.component) <> 'object'
+      order by c.ordinal
+      limit 1
+    ));
+  if v_problem is not null then
     raise exception 'invalid template'
-      using errcode = 'PT422',
-        detail = format('name: %s, language: %s, status: %s, parameter_format: %s', coalesce(left(v_new ->> 'name', 100), 'null'), left(v_language, 40),
-          coalesce(left(v_new ->> 'status', 40), 'null'), coalesce(left(v_new ->> 'parameter_format', 40), 'null')),
+      using errcode = 'PT422', detail = v_problem,
         hint = 'Pass name (a-z, 0-9, _), language (such as en or en_US), status (approved, pending, rejected, paused, disabled), parameter_format (positional, named) and components[].';
   end if;
 
@@ -59,6 +76,8 @@ begin
     parameters = case when v_new ? 'components' then excluded.parameters else t.parameters end,
     updated_at = excluded.updated_at
   returning t.id into v_id;
+  perform drip_core._audit(
+    v_org, 'apply_whatsapp_template', jsonb_build_object('template_id', v_id, 'name', v_new ->> 'name', 'language', v_language));
   return v_id;
 end;
 $$;
@@ -66,4 +85,4 @@ $$;
 revoke all on function drip.apply_whatsapp_template(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_whatsapp_template(bigint, jsonb) to drip_app;
 comment on function drip.apply_whatsapp_template(bigint, jsonb) is
-'Stores a WhatsApp template (name, language, category, status, parameter_format, components) and returns its id. Errors: PT404, PT422.';
+'Stores a WhatsApp template (name, language, category, status, parameter_format, components) and returns its id. Errors: PT403, PT404, PT422.';

@@ -15,9 +15,13 @@ begin
     raise exception 'an organization needs a name'
       using errcode = 'PT422', detail = 'name is blank', hint = 'Pass the name that recipients know you by.';
   end if;
+  if length(create_organization.name) > 200 then
+    raise exception 'an organization needs a name'
+      using errcode = 'PT422', detail = 'name: at most 200 characters', hint = 'Pass the name that recipients know you by.';
+  end if;
   if create_organization.timezone is null or not drip_core._is_timezone(create_organization.timezone) then
     raise exception 'unknown time zone'
-      using errcode = 'PT422', detail = format('timezone: %s', coalesce(left(create_organization.timezone, 40), 'null')),
+      using errcode = 'PT422', detail = format('timezone: %s', coalesce(left(create_organization.timezone, 60), 'null')),
         hint = 'Use an Area/City name such as Europe/Berlin, or UTC.';
   end if;
   v_id := drip_core._insert_organization(btrim(create_organization.name), create_organization.timezone);

@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql
--- The events of an enrollment, oldest first. Locks: none. Errors: PT404. Harmless to repeat.
+-- requires: functions/internal/_require_permission.sql
+-- The events of an enrollment, oldest first. Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.enrollment_history(organization_id bigint, enrollment_id bigint)
 returns table (
   event_id bigint, occurred_at timestamptz, recorded_at timestamptz, type text, reason text, step_key text, channel text,
@@ -12,7 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  perform drip_core._require_organization(enrollment_history.organization_id);
+  perform drip_core._require_permission(enrollment_history.organization_id, 'enrollment_history');
   perform drip_core._require_enrollment(enrollment_history.organization_id, enrollment_history.enrollment_id);
   return query
   select ev.id, ev.occurred_at, ev.recorded_at, ev.type::text, ev.reason::text, s.key, ev.channel::text, a.key, ev.actor_profile_id, ev.data
@@ -26,4 +26,4 @@ $$;
 
 revoke all on function drip.enrollment_history(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.enrollment_history(bigint, bigint) to drip_app;
-comment on function drip.enrollment_history(bigint, bigint) is 'The events of an enrollment, oldest first. Errors: PT404.';
+comment on function drip.enrollment_history(bigint, bigint) is 'The events of an enrollment, oldest first. Errors: PT403, PT404.';

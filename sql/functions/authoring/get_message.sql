@@ -1,8 +1,8 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_enrollment.sql, functions/internal/_render_message.sql, functions/internal/_make_token.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_require_enrollment.sql, functions/internal/_render_message.sql, functions/internal/_make_token.sql
 -- A message as it was sent, rendered again from its version and merge values. Of one whose values were purged
 -- (drip.apply_retention) what is left: purged is true, addresses, subject, bodies, template and headers are null.
--- Locks: none. Errors: PT404. Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.get_message(organization_id bigint, enrollment_id bigint, step_key text)
 returns jsonb
 language plpgsql
@@ -14,7 +14,7 @@ declare
   v_found record;
   v_rendered drip_core.rendered_message;
 begin
-  perform drip_core._require_organization(get_message.organization_id);
+  perform drip_core._require_permission(get_message.organization_id, 'get_message');
   perform drip_core._require_enrollment(get_message.organization_id, get_message.enrollment_id);
   select
     m as message, s as step, a.key as channel_account_key, k.id as key_id, k.inner_pad, k.outer_pad, not (m.merge_values ? 'to') as is_purged
@@ -60,4 +60,4 @@ $$;
 revoke all on function drip.get_message(bigint, bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.get_message(bigint, bigint, text) to drip_app;
 comment on function drip.get_message(bigint, bigint, text) is
-'A message as it was sent: addresses, subject, bodies or template, headers, and how it ended; where its values were purged, purged is true and those are null. Errors: PT404.';
+'A message as it was sent: addresses, subject, bodies or template, headers, and how it ended; where its values were purged, purged is true and those are null. Errors: PT403, PT404.';

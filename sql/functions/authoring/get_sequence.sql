@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_sequence_id.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_sequence_id.sql
 -- The definition of a version (default: the current one), fit for drip.apply_sequence. A draft says so.
--- Locks: none. Errors: PT404. Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.get_sequence(organization_id bigint, sequence_key text, version int default null)
 returns jsonb
 language plpgsql
@@ -12,7 +12,7 @@ declare
   v_id bigint;
   v_definition jsonb;
 begin
-  perform drip_core._require_organization(get_sequence.organization_id);
+  perform drip_core._require_permission(get_sequence.organization_id, 'get_sequence');
   v_id := drip_core._sequence_id(get_sequence.organization_id, get_sequence.sequence_key);
   select v.definition || case when s.status = 'draft' then '{"status": "draft"}' else '{}' end::jsonb
   into v_definition
@@ -32,4 +32,4 @@ $$;
 revoke all on function drip.get_sequence(bigint, text, int) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.get_sequence(bigint, text, int) to drip_app;
 comment on function drip.get_sequence(bigint, text, int) is
-'The definition of a version of a sequence (default: current); round-trips through drip.apply_sequence. Errors: PT404.';
+'The definition of a version of a sequence (default: current); round-trips through drip.apply_sequence. Errors: PT403, PT404.';

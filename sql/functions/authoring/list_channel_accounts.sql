@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql
+-- requires: functions/internal/_require_permission.sql
 -- The senders of the organization, by key, as a form would show them; the secret itself is not in the database.
--- Locks: none. Errors: PT404. Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.list_channel_accounts(organization_id bigint)
 returns table (
   channel_account_id bigint, key text, channel text, provider text, address text, display_name text, config jsonb,
@@ -13,7 +13,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform drip_core._require_organization(list_channel_accounts.organization_id);
+  perform drip_core._require_permission(list_channel_accounts.organization_id, 'list_channel_accounts');
   return query
   select
     a.id, a.key, a.channel::text, a.provider, a.address, a.display_name, a.config, a.secret_ref, a.daily_limit, a.ramp_start,
@@ -27,4 +27,4 @@ $$;
 
 revoke all on function drip.list_channel_accounts(bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.list_channel_accounts(bigint) to drip_app;
-comment on function drip.list_channel_accounts(bigint) is 'The senders of an organization with their settings and lane status. Errors: PT404.';
+comment on function drip.list_channel_accounts(bigint) is 'The senders of an organization with their settings and lane status. Errors: PT403, PT404.';

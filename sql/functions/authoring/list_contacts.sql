@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql
--- Contacts by id in pages; search looks into names, company, email and external_id. Locks: none. Errors: PT404, PT422.
+-- requires: functions/internal/_require_permission.sql
+-- Contacts by id in pages; search looks into names, company, email and external_id. Locks: none. Errors: PT403, PT404, PT422.
 -- Harmless to repeat.
 create or replace function drip.list_contacts(
   organization_id bigint, search text default null, tag text default null, after bigint default null, "limit" int default 100
@@ -17,10 +17,14 @@ as $$
 declare
   v_search constant text := '%' || replace(replace(replace(lower(btrim(list_contacts.search)), '\', '\\'), '%', '\%'), '_', '\_') || '%';
 begin
-  perform drip_core._require_organization(list_contacts.organization_id);
+  perform drip_core._require_permission(list_contacts.organization_id, 'list_contacts');
   if list_contacts."limit" is null or list_contacts."limit" not between 1 and 10000 then
     raise exception 'invalid limit'
       using errcode = 'PT422', detail = format('limit: %s', coalesce(list_contacts."limit"::text, 'null')), hint = 'Use 1 to 10000.';
+  end if;
+  if length(list_contacts.search) > 200 then
+    raise exception 'invalid search'
+      using errcode = 'PT422', detail = 'search: at most 200 characters', hint = 'Pass a part of a name, company, address or external_id.';
   end if;
   return query
   select
@@ -54,4 +58,4 @@ $$;
 revoke all on function drip.list_contacts(bigint, text, text, bigint, int) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.list_contacts(bigint, text, text, bigint, int) to drip_app;
 comment on function drip.list_contacts(bigint, text, text, bigint, int) is
-'Contacts by id with tags and consent, filtered by search text and tag, in pages (after = last id seen). Errors: PT404, PT422.';
+'Contacts by id with tags and consent, filtered by search text and tag, in pages (after = last id seen). Errors: PT403, PT404, PT422.';

@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_sequence_id.sql
--- Enrollments by id, newest last, in pages: `after` is the last id seen. Locks: none. Errors: PT404, PT422. Harmless to repeat.
+-- requires: functions/internal/_require_permission.sql, functions/internal/_sequence_id.sql
+-- Enrollments by id, newest last, in pages: `after` is the last id seen. Locks: none. Errors: PT403, PT404, PT422. Harmless to repeat.
 create or replace function drip.list_enrollments(
   organization_id bigint, sequence_key text default null, contact_id bigint default null, status text default null,
   after bigint default null, "limit" int default 100
@@ -14,7 +14,7 @@ as $$
 declare
   v_sequence bigint;
 begin
-  perform drip_core._require_organization(list_enrollments.organization_id);
+  perform drip_core._require_permission(list_enrollments.organization_id, 'list_enrollments');
   if list_enrollments.status is not null and not exists (
     select from unnest(enum_range(null::drip.enrollment_status)) as s (name) where s.name::text = list_enrollments.status
   ) then
@@ -50,4 +50,4 @@ $$;
 revoke all on function drip.list_enrollments(bigint, text, bigint, text, bigint, int) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.list_enrollments(bigint, text, bigint, text, bigint, int) to drip_app;
 comment on function drip.list_enrollments(bigint, text, bigint, text, bigint, int) is
-'Enrollments by id, filtered by sequence, contact and status, in pages (after = last id seen). Errors: PT404, PT422.';
+'Enrollments by id, filtered by sequence, contact and status, in pages (after = last id seen). Errors: PT403, PT404, PT422.';

@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql
--- The sequences of the organization, by key. Locks: none. Errors: PT404. Harmless to repeat.
+-- requires: functions/internal/_require_permission.sql
+-- The sequences of the organization, by key. Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.list_sequences(organization_id bigint)
 returns table (
   sequence_id bigint, sequence_key text, name text, status text, version int, step_count int, channels text[],
@@ -11,7 +11,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform drip_core._require_organization(list_sequences.organization_id);
+  perform drip_core._require_permission(list_sequences.organization_id, 'list_sequences');
   return query
   select s.id, s.key, s.name, s.status::text, s.current_version, v.step_count, v.channels::text[], s.created_at, s.updated_at
   from drip_core.sequences as s
@@ -24,4 +24,4 @@ $$;
 
 revoke all on function drip.list_sequences(bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.list_sequences(bigint) to drip_app;
-comment on function drip.list_sequences(bigint) is 'The sequences of an organization with status, current version, steps and channels. Errors: PT404.';
+comment on function drip.list_sequences(bigint) is 'The sequences of an organization with status, current version, steps and channels. Errors: PT403, PT404.';

@@ -1,4 +1,4 @@
--- requires: functions/internal/_plan_migration.sql, functions/internal/_replan_enrollments.sql, functions/internal/_sending_windows.sql, functions/internal/_require_organization.sql, functions/internal/_sequence_id.sql
+-- requires: functions/internal/_plan_migration.sql, functions/internal/_replan_enrollments.sql, functions/internal/_sending_windows.sql, functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_sequence_id.sql
 -- Moves the open enrollments of a sequence, active and paused, to a version of it, newer or older: each to the step with
 -- the key of the one where it stands. One row per step: to_step is null for those left where they are, because they are in
 -- flight or held, because the version has no step with that key, or because a step still ahead there was already sent under
@@ -6,7 +6,7 @@
 -- Kept: status, next_step_at (moved on where it lies outside the window of the version), the senders chosen before, the cohort (version), and the attempts while the channel is the same;
 -- a channel that is new gets a sender as at enrollment. Each one moved has an event `migrated` with from_version, to_version.
 -- Locks: the sequence with key share (against archiving: the new queues are open as it is), then the enrollments that can
--- move in id order; a dry run locks nothing. Errors: PT404, PT409 (archived), PT422. A repeat moves what is left.
+-- move in id order; a dry run locks nothing. Errors: PT403, PT404, PT409 (archived), PT422. A repeat moves what is left.
 create or replace function drip.migrate_enrollments(
   organization_id bigint, sequence_key text, to_version int, dry_run boolean default true
 )
@@ -31,10 +31,14 @@ declare
   v_movable bigint[];
   v_locked bigint[];
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'migrate_enrollments');
   if migrate_enrollments.dry_run is null then
     raise exception 'invalid dry_run'
       using errcode = 'PT422', detail = 'dry_run: null', hint = 'Use true to look first, false to migrate.';
+  end if;
+  if not migrate_enrollments.dry_run then
+    perform drip_core._audit(v_org, 'migrate_enrollments', jsonb_build_object(
+      'sequence_key', migrate_enrollments.sequence_key, 'to_version', migrate_enrollments.to_version));
   end if;
   v_sequence := drip_core._sequence_id(v_org, migrate_enrollments.sequence_key);
   if migrate_enrollments.dry_run then
@@ -166,4 +170,4 @@ $$;
 revoke all on function drip.migrate_enrollments(bigint, text, int, boolean) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.migrate_enrollments(bigint, text, int, boolean) to drip_app;
 comment on function drip.migrate_enrollments(bigint, text, int, boolean) is
-'Moves open enrollments of a sequence to a version, each to the step with the same key; dry_run (the default) writes nothing and answers the same. to_step null: left where they are (in flight, held, no such step, or a step ahead was already sent). Errors: PT404, PT409, PT422.';
+'Moves open enrollments of a sequence to a version, each to the step with the same key; dry_run (the default) writes nothing and answers the same. to_step null: left where they are (in flight, held, no such step, or a step ahead was already sent). Errors: PT403, PT404, PT409, PT422.';

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_change_sequence_status.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_change_sequence_status.sql
 -- Sets the status of a sequence: draft, active, paused or archived (final: open enrollments become exited).
--- Locks: the sequence; for archiving its open enrollments; its queues. Errors: PT404, PT409, PT422. A repeat changes nothing.
+-- Locks: the sequence; for archiving its open enrollments; its queues. Errors: PT403, PT404, PT409, PT422. A repeat changes nothing.
 create or replace function drip.set_sequence_status(organization_id bigint, sequence_key text, status text)
 returns void
 language plpgsql
@@ -11,7 +11,7 @@ as $$
 declare
   v_id bigint;
 begin
-  perform drip_core._require_organization(set_sequence_status.organization_id);
+  perform drip_core._authorize(set_sequence_status.organization_id, 'set_sequence_status', jsonb_build_object('sequence_key', set_sequence_status.sequence_key, 'status', set_sequence_status.status));
   if set_sequence_status.status is null or not exists (
     select from unnest(enum_range(null::drip.sequence_status)) as s (name) where s.name::text = set_sequence_status.status
   ) then
@@ -27,4 +27,4 @@ $$;
 revoke all on function drip.set_sequence_status(bigint, text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.set_sequence_status(bigint, text, text) to drip_app;
 comment on function drip.set_sequence_status(bigint, text, text) is
-'Sets a sequence to draft, active, paused (enrollments wait) or archived (final; open enrollments become exited). Errors: PT404, PT409, PT422.';
+'Sets a sequence to draft, active, paused (enrollments wait) or archived (final; open enrollments become exited). Errors: PT403, PT404, PT409, PT422.';

@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_store_contact.sql, functions/internal/_tags_added.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_store_contact.sql, functions/internal/_tags_added.sql
 -- Creates or changes a contact: absent key keeps, null clears, tags replaces. Sequences that enroll by a tag do so in the
 -- same transaction; that never fails the write.
--- Locks: the contact; with an opt-out its open enrollments. Errors: PT404, PT422. A repeat changes nothing.
+-- Locks: the contact; with an opt-out its open enrollments. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.upsert_contact(organization_id bigint, contact jsonb)
 returns bigint
 language plpgsql
@@ -14,7 +14,7 @@ declare
   v_problem text;
   v_stored record;
 begin
-  perform drip_core._require_organization(upsert_contact.organization_id);
+  perform drip_core._require_permission(upsert_contact.organization_id, 'upsert_contact');
   v_problem := drip_core._check_contact(upsert_contact.contact);
   if v_problem is not null then
     raise exception 'invalid contact'
@@ -26,6 +26,7 @@ begin
   from drip_core._store_contact(upsert_contact.organization_id, upsert_contact.contact, 'upsert') as s;
   perform drip_core._tags_added(
     upsert_contact.organization_id, array_fill(v_stored.contact_id, array[coalesce(cardinality(v_stored.added_tags), 0)]), v_stored.added_tags);
+  perform drip_core._audit(upsert_contact.organization_id, 'upsert_contact', jsonb_build_object('contact_id', v_stored.contact_id));
   return v_stored.contact_id;
 end;
 $$;
@@ -33,4 +34,4 @@ $$;
 revoke all on function drip.upsert_contact(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.upsert_contact(bigint, jsonb) to drip_app;
 comment on function drip.upsert_contact(bigint, jsonb) is
-'Creates or changes a contact (found by external_id, else email, else phone) and returns its id; absent key keeps, null clears, tags replaces. Errors: PT404, PT422.';
+'Creates or changes a contact (found by external_id, else email, else phone) and returns its id; absent key keeps, null clears, tags replaces. Errors: PT403, PT404, PT422.';

@@ -2,7 +2,7 @@
 -- Creates or changes many contacts. A bad one is answered with outcome 'invalid' and its problem; the others land.
 -- Sequences that enroll by a tag do so for all of them together.
 -- Contacts are stored in the order given. Locks: the contacts there are in id order; with opt-outs among them their open
--- enrollments in id order; then as upsert_contact for each. Errors: PT404, PT422 (no array, over 10,000).
+-- enrollments in id order; then as upsert_contact for each. Errors: PT403, PT404, PT422 (no array, over 10,000).
 -- A repeat changes nothing.
 create or replace function drip.upsert_contacts(organization_id bigint, contacts jsonb)
 returns table (ordinal int, contact_id bigint, outcome text, detail text)
@@ -19,7 +19,7 @@ declare
   v_tagged bigint[] := array[]::bigint[];
   v_tags text[] := array[]::text[];
 begin
-  perform drip_core._require_organization(upsert_contacts.organization_id);
+  perform drip_core._require_permission(upsert_contacts.organization_id, 'upsert_contacts');
   if upsert_contacts.contacts is null or jsonb_typeof(upsert_contacts.contacts) <> 'array' or jsonb_array_length(upsert_contacts.contacts) > 10000 then
     raise exception 'invalid contacts'
       using errcode = 'PT422', detail = 'contacts: a JSON array of at most 10,000 contacts is needed', hint = 'Call it in batches.';
@@ -83,10 +83,12 @@ begin
     return next;
   end loop;
   perform drip_core._tags_added(upsert_contacts.organization_id, v_tagged, v_tags);
+  perform drip_core._audit(
+    upsert_contacts.organization_id, 'upsert_contacts', jsonb_build_object('count', jsonb_array_length(upsert_contacts.contacts)));
 end;
 $$;
 
 revoke all on function drip.upsert_contacts(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.upsert_contacts(bigint, jsonb) to drip_app;
 comment on function drip.upsert_contacts(bigint, jsonb) is
-'Creates or changes many contacts; one row each: ordinal (from 1), contact_id, outcome (created, updated, invalid), detail. Errors: PT404, PT422.';
+'Creates or changes many contacts; one row each: ordinal (from 1), contact_id, outcome (created, updated, invalid), detail. Errors: PT403, PT404, PT422.';

@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_deal_written.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql, functions/internal/_deal_written.sql, functions/internal/_text_problem.sql
 -- Creates or changes a deal (found by external_id): absent key keeps, null clears. Where it is new, or its stage changes,
 -- sequences react in the same transaction (exit_on, goal, enroll_on); that never fails the write.
--- Locks: the deal's row, then as _react_to_deal. Errors: PT404 (contact), PT422. A repeat changes nothing.
+-- Locks: the deal's row, then as _react_to_deal. Errors: PT403, PT404 (contact), PT422. A repeat changes nothing.
 create or replace function drip.upsert_deal(organization_id bigint, deal jsonb)
 returns bigint
 language plpgsql
@@ -19,19 +19,28 @@ declare
   v_id bigint;
   v_stage text;
   v_old_stage text;
+  v_problem text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'upsert_deal');
   perform drip_core._require_known_keys(v_new, array[
     'external_id', 'contact_external_id', 'contact_id', 'name', 'stage', 'amount', 'currency'
   ], 'deal');
+  v_problem := coalesce(
+    drip_core._text_problem(v_new, array['external_id', 'contact_external_id', 'name'], 500, 'deal'),
+    drip_core._text_problem(v_new, array['stage'], 100, 'deal'),
+    drip_core._text_problem(v_new, array['amount', 'currency', 'contact_id'], 40, 'deal'));
+  if v_problem is not null then
+    raise exception 'invalid deal'
+      using errcode = 'PT422', detail = v_problem, hint = 'Keys: external_id, contact_external_id or contact_id, name, stage, amount, currency.';
+  end if;
   if (v_new ->> 'amount') !~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' or (v_new ->> 'currency') !~ '^[A-Za-z]{3}$' then
     raise exception 'invalid deal'
-      using errcode = 'PT422', detail = format('amount: %s, currency: %s', left(v_new ->> 'amount', 40), left(v_new ->> 'currency', 40)),
+      using errcode = 'PT422', detail = format('deal.amount: %s, deal.currency: %s', v_new ->> 'amount', v_new ->> 'currency'),
         hint = 'An amount is a decimal number, a currency a code of three letters such as EUR.';
   end if;
   if (v_new ->> 'contact_id') !~ '^[0-9]{1,18}$' then
     raise exception 'invalid deal'
-      using errcode = 'PT422', detail = format('contact_id: %s', left(v_new ->> 'contact_id', 40)), hint = 'Pass the id that drip.upsert_contact returned.';
+      using errcode = 'PT422', detail = format('deal.contact_id: %s', left(v_new ->> 'contact_id', 40)), hint = 'Pass the id that drip.upsert_contact returned.';
   end if;
 
   if v_new ?| array['contact_id', 'contact_external_id'] then
@@ -49,7 +58,7 @@ begin
   if v_contact is null then
     raise exception 'contact not found'
       using errcode = 'PT404',
-        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(left(v_new ->> 'contact_external_id', 100), 'null')),
+        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(v_new ->> 'contact_external_id', 'null')),
         hint = 'A deal belongs to a contact: store the contact first with drip.upsert_contact.';
   end if;
 
@@ -63,6 +72,7 @@ begin
     returning d.id into v_id;
     if v_id is not null then
       perform drip_core._deal_written(v_org, v_id, v_contact, v_new ->> 'stage', true, v_new ->> 'stage' is not null);
+      perform drip_core._audit(v_org, 'upsert_deal', jsonb_build_object('deal_id', v_id));
       return v_id;
     end if;
     select d.id into v_id
@@ -86,6 +96,7 @@ begin
     updated_at = v_now
   where d.organization_id = v_org and d.id = v_id;
   perform drip_core._deal_written(v_org, v_id, v_contact, v_stage, false, v_stage is distinct from v_old_stage and v_stage is not null);
+  perform drip_core._audit(v_org, 'upsert_deal', jsonb_build_object('deal_id', v_id));
   return v_id;
 end;
 $$;
@@ -93,4 +104,4 @@ $$;
 revoke all on function drip.upsert_deal(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.upsert_deal(bigint, jsonb) to drip_app;
 comment on function drip.upsert_deal(bigint, jsonb) is
-'Creates or changes a deal of a contact and returns its id; absent key keeps, null clears. Errors: PT404 (contact), PT422.';
+'Creates or changes a deal of a contact and returns its id; absent key keeps, null clears. Errors: PT403, PT404 (contact), PT422.';

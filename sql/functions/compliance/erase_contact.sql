@@ -1,10 +1,10 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_end_enrollments.sql, functions/internal/_hash_address.sql, functions/internal/_erase_history.sql, functions/internal/_mentions.sql, functions/internal/_require_contact.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_end_enrollments.sql, functions/internal/_hash_address.sql, functions/internal/_erase_history.sql, functions/internal/_mentions.sql, functions/internal/_require_contact.sql
 -- Erases a person: the only deletion there is. Open enrollments end; every address that is known of the contact, those it
 -- had at earlier messages included, goes on the suppression list by its keyed hash, for all channels that use it; then
 -- every column that could name the person is emptied, in the contact and in all that belongs to it. Statistics stay.
 -- A message in flight may still arrive; how it ended is recorded without words. Nothing brings the data back.
 -- Locks: the contact, its deals and its enrollments in id order, the suppressions in the order of their hashes, then the rows that
--- are emptied. Errors: PT404. A repeat changes nothing.
+-- are emptied. Errors: PT403, PT404. A repeat changes nothing.
 create or replace function drip.erase_contact(organization_id bigint, contact_id bigint, reason text default null)
 returns void
 language plpgsql
@@ -25,7 +25,7 @@ declare
   v_words text[];
   v_reason text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._authorize(v_org, 'erase_contact', jsonb_build_object('contact_id', erase_contact.contact_id));
   select c.*
   into v_contact
   from drip_core.contacts as c
@@ -112,4 +112,4 @@ $$;
 revoke all on function drip.erase_contact(bigint, bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.erase_contact(bigint, bigint, text) to drip_app;
 comment on function drip.erase_contact(bigint, bigint, text) is
-'Erases a person: ends what is open, keeps the addresses suppressed by their hash, and empties every column that could name the contact; statistics stay. Not to be undone. Errors: PT404.';
+'Erases a person: ends what is open, keeps the addresses suppressed by their hash, and empties every column that could name the contact; statistics stay. Not to be undone. Errors: PT403, PT404.';

@@ -1,9 +1,9 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_contact.sql, functions/authoring/get_message.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_require_contact.sql, functions/authoring/get_message.sql
 -- Everything that is held of a person, as JSON: the contact with tags, deals and what it consented to, the suppressions of
 -- its addresses, its enrollments, every message as it was sent, what it wrote to us, what providers and links reported of its
 -- messages, and the whole history.
--- Locks: none. Errors: PT404. Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.export_contact(organization_id bigint, contact_id bigint)
 returns jsonb
 language plpgsql
@@ -17,7 +17,7 @@ declare
   v_contact drip_core.contacts;
   v_enrollments bigint[];
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'export_contact');
   perform drip_core._require_contact(v_org, export_contact.contact_id);
   select c.* into v_contact from drip_core.contacts as c where c.organization_id = v_org and c.id = export_contact.contact_id;
   v_enrollments := array(
@@ -73,6 +73,15 @@ begin
       left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id
       where e.organization_id = v_org and e.id = any (v_enrollments) and e.claim_token is not null
     ),
+    'tests', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+          'created_at', t.created_at, 'sequence_key', q.key, 'step_key', s.key, 'status', t.status
+        ) order by t.id), '[]')
+      from drip_core.test_messages as t
+      join drip_core.sequences as q on q.organization_id = v_org and q.id = t.sequence_id
+      join drip_core.steps as s on s.organization_id = v_org and s.id = t.step_id
+      where t.organization_id = v_org and t.contact_id = v_contact.id
+    ),
     'inbound_messages', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
           'received_at', i.received_at, 'channel', i.channel, 'class', i.class, 'from_address', i.from_address, 'to_address', i.to_address,
@@ -121,4 +130,4 @@ $$;
 revoke all on function drip.export_contact(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.export_contact(bigint, bigint) to drip_app;
 comment on function drip.export_contact(bigint, bigint) is
-'Everything that is held of a person, as JSON: contact, tags, deals, consent, suppressions, enrollments, messages as they were sent, unsettled_messages, inbound_messages, provider_events, hits, events. Errors: PT404.';
+'Everything that is held of a person, as JSON: contact, tags, deals, consent, suppressions, enrollments, messages as they were sent, unsettled_messages, tests (shown to members), inbound_messages, provider_events, hits, events. Errors: PT403, PT404.';

@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_contact.sql, functions/internal/_read_channel.sql, functions/internal/_check_evidence.sql, functions/internal/_write_consent.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_require_contact.sql, functions/internal/_read_channel.sql, functions/internal/_check_evidence.sql, functions/internal/_write_consent.sql
 -- The one way back: records that a contact agreed again to be written to on a channel, and lifts every suppression of its
 -- address there. The evidence must say something, and must not be older than what it lifts. No enrollment is reopened.
--- Locks: the contact, then its suppressions. Errors: PT404, PT409 (older than the withdrawal), PT422. A repeat is
+-- Locks: the contact, then its suppressions. Errors: PT403, PT404, PT409 (older than the withdrawal), PT422. A repeat is
 -- another statement; it lifts nothing more.
 create or replace function drip.reconsent(organization_id bigint, contact_id bigint, channel text, evidence jsonb)
 returns int
@@ -20,7 +20,7 @@ declare
   v_withdrawn_at timestamptz;
   v_lifted int;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._authorize(v_org, 'reconsent', jsonb_build_object('contact_id', reconsent.contact_id, 'channel', reconsent.channel));
   perform drip_core._require_contact(v_org, reconsent.contact_id);
   v_channel := drip_core._read_channel(reconsent.channel);
   v_problem := case
@@ -73,4 +73,4 @@ $$;
 revoke all on function drip.reconsent(bigint, bigint, text, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.reconsent(bigint, bigint, text, jsonb) to drip_app;
 comment on function drip.reconsent(bigint, bigint, text, jsonb) is
-'Records with evidence that a contact agreed again to a channel, and lifts the suppressions of its address there; returns how many. Known keys of evidence: source, source_ref, basis, wording_version, wording_hash, locale, ip, user_agent, occurred_at, expires_at. Errors: PT404, PT409 (older than the withdrawal), PT422 (no evidence).';
+'Records with evidence that a contact agreed again to a channel, and lifts the suppressions of its address there; returns how many. Known keys of evidence: source, source_ref, basis, wording_version, wording_hash, locale, ip, user_agent, occurred_at, expires_at. Errors: PT403, PT404, PT409 (older than the withdrawal), PT422 (no evidence).';

@@ -1,9 +1,9 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_suppress_address.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_suppress_address.sql, functions/internal/_require_known_keys.sql
 -- Puts many addresses on the suppression list: objects {channel, address, reason, evidence}. Without a channel it holds
 -- for every channel that uses such an address. A bad one is answered with
 -- outcome 'invalid' and its problem; the others land.
 -- Locks: the contacts with these addresses in id order, their open enrollments in id order, then the suppressions.
--- Errors: PT404, PT422 (no array, over 10,000). A repeat changes nothing.
+-- Errors: PT403, PT404, PT422 (no array, over 10,000). A repeat changes nothing.
 create or replace function drip.suppress_many(organization_id bigint, suppressions jsonb)
 returns table (ordinal int, outcome text, detail text)
 language plpgsql
@@ -19,7 +19,8 @@ declare
   v_channel text;
   v_one text;
 begin
-  perform drip_core._require_organization(suppress_many.organization_id);
+  perform drip_core._authorize(suppress_many.organization_id, 'suppress_many', jsonb_build_object(
+    'count', case when jsonb_typeof(suppress_many.suppressions) = 'array' then jsonb_array_length(suppress_many.suppressions) end));
   if jsonb_typeof(suppress_many.suppressions) is distinct from 'array' or jsonb_array_length(suppress_many.suppressions) > 10000 then
     raise exception 'invalid suppressions'
       using errcode = 'PT422', detail = 'suppressions: a JSON array of at most 10,000 objects is needed', hint = 'Call it in batches.';
@@ -61,6 +62,7 @@ begin
     detail := null;
     begin
       outcome := 'already_suppressed';
+      perform drip_core._require_known_keys(v_item.value, array['channel', 'address', 'reason', 'evidence'], format('suppressions[%s]', ordinal - 1));
       foreach v_channel in array case
         when v_item.value ->> 'channel' is not null then array[v_item.value ->> 'channel']
         when v_item.value ->> 'address' like '%@%' then array['email']
@@ -84,4 +86,4 @@ $$;
 revoke all on function drip.suppress_many(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.suppress_many(bigint, jsonb) to drip_app;
 comment on function drip.suppress_many(bigint, jsonb) is
-'Puts many addresses on the suppression list: an array of {channel, address, reason, evidence}; without a channel, for every channel that uses such an address. One row each: ordinal (from 1), outcome (suppressed, already_suppressed, invalid), detail. Errors: PT404, PT422.';
+'Puts many addresses on the suppression list: an array of {channel, address, reason, evidence}; without a channel, for every channel that uses such an address. One row each: ordinal (from 1), outcome (suppressed, already_suppressed, invalid), detail. Errors: PT403, PT404, PT422.';

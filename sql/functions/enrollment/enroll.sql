@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_enroll_contacts.sql
--- Enrolls one contact; the answer is typed, not an error. Locks: see _enroll_contacts. Errors: PT404 (organization,
+-- requires: functions/internal/_authorize.sql, functions/internal/_enroll_contacts.sql
+-- Enrolls one contact; the answer is typed, not an error. Locks: see _enroll_contacts. Errors: PT403, PT404 (organization,
 -- sequence, deal), PT422 (a deal of somebody else). A repeat answers already_active with the existing enrollment.
 create or replace function drip.enroll(
   organization_id bigint, sequence_key text, contact_id bigint, deal_id bigint default null, start_at timestamptz default null,
@@ -13,7 +13,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  perform drip_core._require_organization(enroll.organization_id);
+  perform drip_core._authorize(enroll.organization_id, 'enroll', jsonb_build_object(
+    'sequence_key', enroll.sequence_key, 'contact_id', enroll.contact_id, 'deal_id', enroll.deal_id));
   if enroll.contact_id is null then
     raise exception 'a contact is needed'
       using errcode = 'PT422', detail = 'contact_id is null', hint = 'Pass the id that drip.upsert_contact returned.';
@@ -36,4 +37,4 @@ $$;
 revoke all on function drip.enroll(bigint, text, bigint, bigint, timestamptz, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.enroll(bigint, text, bigint, bigint, timestamptz, text) to drip_app;
 comment on function drip.enroll(bigint, text, bigint, bigint, timestamptz, text) is
-'Enrolls a contact; outcome says what happened, enrollment_id is the new or (already_active) the existing one. Errors: PT404, PT422.';
+'Enrolls a contact; outcome says what happened, enrollment_id is the new or (already_active) the existing one. Errors: PT403, PT404, PT422.';

@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_enroll_contacts.sql
--- Enrolls many contacts at once; one row per distinct contact. Locks: see _enroll_contacts. Errors: PT404, PT422 (over
+-- requires: functions/internal/_authorize.sql, functions/internal/_audited_ids.sql, functions/internal/_enroll_contacts.sql
+-- Enrolls many contacts at once; one row per distinct contact. Locks: see _enroll_contacts. Errors: PT403, PT404, PT422 (over
 -- 100,000 contacts). A repeat answers already_active.
 create or replace function drip.enroll_many(
   organization_id bigint, sequence_key text, contact_ids bigint[], start_at timestamptz default null, source text default 'bulk'
@@ -12,7 +12,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  perform drip_core._require_organization(enroll_many.organization_id);
+  perform drip_core._authorize(enroll_many.organization_id, 'enroll_many', jsonb_build_object(
+    'sequence_key', enroll_many.sequence_key, 'contacts', drip_core._audited_ids(enroll_many.contact_ids)));
   if enroll_many.contact_ids is null or cardinality(enroll_many.contact_ids) > 100000 then
     raise exception 'invalid contact_ids'
       using errcode = 'PT422', detail = format('%s contacts', coalesce(cardinality(enroll_many.contact_ids)::text, 'null')),
@@ -28,4 +29,4 @@ $$;
 revoke all on function drip.enroll_many(bigint, text, bigint[], timestamptz, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.enroll_many(bigint, text, bigint[], timestamptz, text) to drip_app;
 comment on function drip.enroll_many(bigint, text, bigint[], timestamptz, text) is
-'Enrolls many contacts: one row per distinct contact with enrollment_id and outcome. Errors: PT404, PT422.';
+'Enrolls many contacts: one row per distinct contact with enrollment_id and outcome. Errors: PT403, PT404, PT422.';

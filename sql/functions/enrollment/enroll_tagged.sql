@@ -1,5 +1,5 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_enroll_contacts.sql
--- Enrolls every contact that has a tag now. Locks: see _enroll_contacts. Errors: PT404, PT422. A repeat enrolls who was
+-- requires: functions/internal/_authorize.sql, functions/internal/_enroll_contacts.sql
+-- Enrolls every contact that has a tag now. Locks: see _enroll_contacts. Errors: PT403, PT404, PT422. A repeat enrolls who was
 -- tagged since.
 create or replace function drip.enroll_tagged(
   organization_id bigint, sequence_key text, tag text, start_at timestamptz default null, source text default 'tag'
@@ -12,7 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  perform drip_core._require_organization(enroll_tagged.organization_id);
+  perform drip_core._authorize(enroll_tagged.organization_id, 'enroll_tagged', jsonb_build_object('sequence_key', enroll_tagged.sequence_key));
   if btrim(coalesce(enroll_tagged.tag, '')) = '' then
     raise exception 'a tag is needed'
       using errcode = 'PT422', detail = 'tag is blank', hint = 'Pass the tag whose contacts are to be enrolled.';
@@ -31,4 +31,4 @@ $$;
 revoke all on function drip.enroll_tagged(bigint, text, text, timestamptz, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.enroll_tagged(bigint, text, text, timestamptz, text) to drip_app;
 comment on function drip.enroll_tagged(bigint, text, text, timestamptz, text) is
-'Enrolls every contact with a tag: one row per contact with enrollment_id and outcome. Errors: PT404, PT422.';
+'Enrolls every contact with a tag: one row per contact with enrollment_id and outcome. Errors: PT403, PT404, PT422.';

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_enrollment.sql, functions/internal/_change_enrollments.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_require_enrollment.sql, functions/internal/_change_enrollments.sql
 -- Removes an enrollment from its sequence, for good. removed_by is the profile of the caller.
--- Locks: the enrollment. Errors: PT404, PT409 (it has ended). A repeat returns the status and changes nothing.
+-- Locks: the enrollment. Errors: PT403, PT404, PT409 (it has ended). A repeat returns the status and changes nothing.
 create or replace function drip.remove_enrollment(organization_id bigint, enrollment_id bigint, reason text default null)
 returns drip.enrollment_status
 language plpgsql
@@ -11,7 +11,7 @@ as $$
 declare
   v_status drip.enrollment_status;
 begin
-  perform drip_core._require_organization(remove_enrollment.organization_id);
+  perform drip_core._authorize(remove_enrollment.organization_id, 'remove_enrollment', jsonb_build_object('enrollment_id', remove_enrollment.enrollment_id));
   perform drip_core._require_enrollment(remove_enrollment.organization_id, remove_enrollment.enrollment_id);
   select c.new_status
   into v_status
@@ -28,4 +28,4 @@ $$;
 revoke all on function drip.remove_enrollment(bigint, bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.remove_enrollment(bigint, bigint, text) to drip_app;
 comment on function drip.remove_enrollment(bigint, bigint, text) is
-'Removes an enrollment and returns its new status. Errors: PT404, PT409 (it has ended).';
+'Removes an enrollment and returns its new status. Errors: PT403, PT404, PT409 (it has ended).';

@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_change_enrollments.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_audited_ids.sql, functions/internal/_change_enrollments.sql
 -- The same as drip.remove_enrollment for many: one row each; one that cannot keeps its status, one that is not there has none.
--- Locks: the enrollments in id order. Errors: PT404 (organization), PT422. A repeat changes nothing.
+-- Locks: the enrollments in id order. Errors: PT403, PT404 (organization), PT422. A repeat changes nothing.
 create or replace function drip.remove_enrollments(organization_id bigint, enrollment_ids bigint[], reason text default null)
 returns table (enrollment_id bigint, status drip.enrollment_status, changed boolean)
 language plpgsql
@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  perform drip_core._require_organization(remove_enrollments.organization_id);
+  perform drip_core._authorize(remove_enrollments.organization_id, 'remove_enrollments', jsonb_build_object('enrollments', drip_core._audited_ids(remove_enrollments.enrollment_ids)));
   if remove_enrollments.enrollment_ids is null or cardinality(remove_enrollments.enrollment_ids) > 100000 then
     raise exception 'invalid enrollment_ids'
       using errcode = 'PT422', detail = format('%s enrollments', coalesce(cardinality(remove_enrollments.enrollment_ids)::text, 'null')),
@@ -25,4 +25,4 @@ $$;
 revoke all on function drip.remove_enrollments(bigint, bigint[], text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.remove_enrollments(bigint, bigint[], text) to drip_app;
 comment on function drip.remove_enrollments(bigint, bigint[], text) is
-'Removes enrollments: one row each with its status now (null: not found) and whether it changed. Errors: PT404, PT422.';
+'Removes enrollments: one row each with its status now (null: not found) and whether it changed. Errors: PT403, PT404, PT422.';

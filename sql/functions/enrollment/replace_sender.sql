@@ -1,8 +1,8 @@
--- requires: functions/internal/_require_organization.sql
+-- requires: functions/internal/_authorize.sql
 -- Moves the open enrollments of one sender to another of the same channel, explicitly and for the rest of their life.
 -- What is in flight or held stays with its sender until it is settled and is not moved; call again then.
 -- Locks: the sequences of the sender with key share in id order (against a change of their status: the new queues are open
--- as they are), then the enrollments in id order. Errors: PT404, PT422. A repeat moves what is left.
+-- as they are), then the enrollments in id order. Errors: PT403, PT404, PT422. A repeat moves what is left.
 create or replace function drip.replace_sender(organization_id bigint, from_account_key text, to_account_key text)
 returns bigint
 language plpgsql
@@ -17,7 +17,8 @@ declare
   v_to drip_core.channel_accounts;
   v_ids bigint[];
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._authorize(v_org, 'replace_sender', jsonb_build_object(
+    'from_account_key', replace_sender.from_account_key, 'to_account_key', replace_sender.to_account_key));
   select a.* into v_from from drip_core.channel_accounts as a where a.organization_id = v_org and a.key = replace_sender.from_account_key;
   select a.* into v_to from drip_core.channel_accounts as a where a.organization_id = v_org and a.key = replace_sender.to_account_key;
   if v_from.id is null or v_to.id is null then
@@ -70,4 +71,4 @@ $$;
 revoke all on function drip.replace_sender(bigint, text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.replace_sender(bigint, text, text) to drip_app;
 comment on function drip.replace_sender(bigint, text, text) is
-'Moves open enrollments from one sender to another of the same channel; returns how many (not those in flight or held). Errors: PT404, PT422.';
+'Moves open enrollments from one sender to another of the same channel; returns how many (not those in flight or held). Errors: PT403, PT404, PT422.';

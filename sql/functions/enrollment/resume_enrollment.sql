@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_organization.sql, functions/internal/_require_enrollment.sql, functions/internal/_change_enrollments.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_require_enrollment.sql, functions/internal/_change_enrollments.sql
 -- Resumes a paused enrollment: a future next_step_at stays, a past one is due now (then limit and gap apply); what is leased or held is not made due.
--- Locks: the enrollment. Errors: PT404, PT409 (it has ended). A repeat returns the status and changes nothing.
+-- Locks: the enrollment. Errors: PT403, PT404, PT409 (it has ended). A repeat returns the status and changes nothing.
 create or replace function drip.resume_enrollment(organization_id bigint, enrollment_id bigint, reason text default null)
 returns drip.enrollment_status
 language plpgsql
@@ -11,7 +11,7 @@ as $$
 declare
   v_status drip.enrollment_status;
 begin
-  perform drip_core._require_organization(resume_enrollment.organization_id);
+  perform drip_core._authorize(resume_enrollment.organization_id, 'resume_enrollment', jsonb_build_object('enrollment_id', resume_enrollment.enrollment_id));
   perform drip_core._require_enrollment(resume_enrollment.organization_id, resume_enrollment.enrollment_id);
   select c.new_status
   into v_status
@@ -28,4 +28,4 @@ $$;
 revoke all on function drip.resume_enrollment(bigint, bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.resume_enrollment(bigint, bigint, text) to drip_app;
 comment on function drip.resume_enrollment(bigint, bigint, text) is
-'Resumes an enrollment and returns its new status. Errors: PT404, PT409 (it has ended).';
+'Resumes an enrollment and returns its new status. Errors: PT403, PT404, PT409 (it has ended).';

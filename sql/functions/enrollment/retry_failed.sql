@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_organization.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_audited_ids.sql
 -- After the cause is fixed: for each failed enrollment a new entry of the same version that starts at the failed step, due
 -- now, with the same senders. The failed one stays as it is. Suppression and consent are checked by the claim as ever.
--- Locks: the enrollments in id order; rows by foreign key. Errors: PT404, PT422. A repeat answers already_active.
+-- Locks: the enrollments in id order; rows by foreign key. Errors: PT403, PT404, PT422. A repeat answers already_active.
 create or replace function drip.retry_failed(organization_id bigint, enrollment_ids bigint[])
 returns table (enrollment_id bigint, new_enrollment_id bigint, outcome text)
 language plpgsql
@@ -18,7 +18,7 @@ declare
   v_news bigint[];
   v_contacts bigint[];
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._authorize(v_org, 'retry_failed', jsonb_build_object('enrollments', drip_core._audited_ids(retry_failed.enrollment_ids)));
   if retry_failed.enrollment_ids is null or cardinality(retry_failed.enrollment_ids) > 100000 then
     raise exception 'invalid enrollment_ids'
       using errcode = 'PT422', detail = format('%s enrollments', coalesce(cardinality(retry_failed.enrollment_ids)::text, 'null')),
@@ -104,4 +104,4 @@ $$;
 revoke all on function drip.retry_failed(bigint, bigint[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.retry_failed(bigint, bigint[]) to drip_app;
 comment on function drip.retry_failed(bigint, bigint[]) is
-'For each failed enrollment a new entry that starts at the failed step: one row each with new_enrollment_id and outcome (enrolled, already_active, not_failed, sequence_not_active, superseded, not_found). Errors: PT404, PT422.';
+'For each failed enrollment a new entry that starts at the failed step: one row each with new_enrollment_id and outcome (enrolled, already_active, not_failed, sequence_not_active, superseded, not_found). Errors: PT403, PT404, PT422.';

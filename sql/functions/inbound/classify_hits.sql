@@ -2,7 +2,7 @@
 -- requires: functions/internal/_require_served_organization.sql, functions/internal/_judge_hits.sql
 -- Judges the opens and clicks of an organization anew since an instant (null: all that are kept), after the rules (for one,
 -- drip_core.machine_agents) have changed: up to 10,000 messages per call, those hit last first. Returns how many verdicts changed.
--- Locks: the hits, message by message. Errors: PT404. A repeat changes nothing.
+-- Locks: the hits, message by message. Errors: PT403, PT404. A repeat changes nothing.
 create or replace function drip.classify_hits(organization_id bigint, since timestamptz default null)
 returns int
 language plpgsql
@@ -14,7 +14,7 @@ declare
   v_row record;
   v_changed int := 0;
 begin
-  perform drip_core._require_served_organization(classify_hits.organization_id);
+  perform drip_core._require_served_organization(classify_hits.organization_id, 'classify_hits');
   for v_row in
     select h.enrollment_id, h.step_id
     from drip_core.tracking_hits as h
@@ -33,4 +33,4 @@ $$;
 revoke all on function drip.classify_hits(bigint, timestamptz) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.classify_hits(bigint, timestamptz) to drip_app, drip_runner;
 comment on function drip.classify_hits(bigint, timestamptz) is
-'Judges the opens and clicks since an instant anew (person or machine); returns how many verdicts changed. Errors: PT404.';
+'Judges the opens and clicks since an instant anew (person or machine); returns how many verdicts changed. Errors: PT403, PT404.';

@@ -10,13 +10,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform drip_core._require_lane(inbox_read.organization_id, inbox_read.channel_account_id);
-  if inbox_read.folder is null or length(inbox_read.folder) > 500 or inbox_read.uid_validity is null or inbox_read.last_uid is null then
-    raise exception 'invalid place in a mailbox'
-      using errcode = 'PT422',
-        detail = format('folder: %s, uid_validity: %s, last_uid: %s', coalesce(left(inbox_read.folder, 100), 'null'),
-          coalesce(inbox_read.uid_validity::text, 'null'), coalesce(inbox_read.last_uid::text, 'null')),
-        hint = 'Pass a folder of at most 500 characters, and the numbers that the server gave.';
+  perform drip_core._require_lane(inbox_read.organization_id, inbox_read.channel_account_id, 'inbox_read');
+  if inbox_read.folder is null or length(inbox_read.folder) not between 1 and 500 or inbox_read.uid_validity is null or inbox_read.last_uid is null then
+    raise exception 'invalid position'
+      using errcode = 'PT422', detail = 'folder (1 to 500 characters), uid_validity and last_uid are needed', hint = 'Pass what the server said of the mailbox.';
   end if;
   insert into drip_core.inboxes as i (organization_id, channel_account_id, folder, uid_validity, last_uid, read_at)
   values (

@@ -5,7 +5,7 @@
 -- part is written down (drip_report.reaction_failures), heeded by the claim and tried again by drip.tick.
 -- Keys: channel, from_address (required); to_address, in_reply_to[], subject, text, headers{}, external_id, received_at.
 -- The same message twice (by external_id, else the Message-ID among its headers, else all of it, received_at included) is one.
--- Locks: as _react_to_inbound. Errors: PT404, PT422. A repeat returns the same id and changes nothing.
+-- Locks: as _react_to_inbound. Errors: PT403, PT404, PT422. A repeat returns the same id and changes nothing.
 create or replace function drip.record_inbound(organization_id bigint, message jsonb)
 returns bigint
 language plpgsql
@@ -25,7 +25,7 @@ declare
   v_received timestamptz;
   v_id bigint;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'record_inbound');
   perform drip_core._require_known_keys(v_new, array[
     'channel', 'from_address', 'to_address', 'in_reply_to', 'subject', 'text', 'headers', 'external_id', 'received_at'
   ], 'message');
@@ -122,4 +122,4 @@ $$;
 revoke all on function drip.record_inbound(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_inbound(bigint, jsonb) to drip_app, drip_runner;
 comment on function drip.record_inbound(bigint, jsonb) is
-'Records a message that somebody wrote to us (a reply, an absence note, a stop word) and reacts to it; returns its id, the same for the same message. It always lands: drip_report.reaction_failures shows where the reaction failed. Errors: PT404, PT422.';
+'Records a message that somebody wrote to us (a reply, an absence note, a stop word) and reacts to it; returns its id, the same for the same message. It always lands: drip_report.reaction_failures shows where the reaction failed. Errors: PT403, PT404, PT422.';

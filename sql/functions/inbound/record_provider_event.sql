@@ -7,7 +7,7 @@
 -- soft, policy, content, sender; recipient; user_agent, is_machine, url).
 -- Answers recorded, duplicate, parked (its message is not settled yet; drip.tick looks again for three days), ignored (of
 -- no consequence), unknown (names no message; drip_report.unmatched_facts) or pending (the reaction failed; tried again).
--- Locks: as _react_to_provider_event. Errors: PT404, PT422.
+-- Locks: as _react_to_provider_event. Errors: PT403, PT404, PT422.
 create or replace function drip.record_provider_event(organization_id bigint, event jsonb)
 returns text
 language plpgsql
@@ -27,7 +27,7 @@ declare
   v_key text;
   v_id bigint;
 begin
-  perform drip_core._require_served_organization(v_org);
+  perform drip_core._require_served_organization(v_org, 'record_provider_event');
   perform drip_core._require_known_keys(v_new, array[
     'provider_message_id', 'message_token', 'type', 'occurred_at', 'reason', 'external_id', 'detail'
   ], 'event');
@@ -108,4 +108,4 @@ $$;
 revoke all on function drip.record_provider_event(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_provider_event(bigint, jsonb) to drip_app, drip_runner;
 comment on function drip.record_provider_event(bigint, jsonb) is
-'Records what a provider reports of a message (delivered, bounced, complained, opened …) and reacts to it, in any order and any number of copies; returns recorded, duplicate, parked, ignored, unknown or pending. Errors: PT404, PT422.';
+'Records what a provider reports of a message (delivered, bounced, complained, opened …) and reacts to it, in any order and any number of copies; returns recorded, duplicate, parked, ignored, unknown or pending. Errors: PT403, PT404, PT422.';

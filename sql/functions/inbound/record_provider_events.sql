@@ -1,7 +1,7 @@
 -- requires: functions/inbound/record_provider_event.sql
 -- owner: drip_engine
 -- Records a batch of reports, as a webhook brings them: each for itself, so that one that cannot be read stops no other.
--- Locks: as record_provider_event for each. Errors: PT404, PT422 (no array, over 10,000). A repeat answers duplicate.
+-- Locks: as record_provider_event for each. Errors: PT403, PT404, PT422 (no array, over 10,000). A repeat answers duplicate.
 create or replace function drip.record_provider_events(organization_id bigint, events jsonb)
 returns table (ordinal int, outcome text, detail text)
 language plpgsql
@@ -12,7 +12,7 @@ as $$
 declare
   v_item record;
 begin
-  perform drip_core._require_served_organization(record_provider_events.organization_id);
+  perform drip_core._require_served_organization(record_provider_events.organization_id, 'record_provider_events');
   if record_provider_events.events is null or jsonb_typeof(record_provider_events.events) <> 'array'
     or jsonb_array_length(record_provider_events.events) > 10000
   then
@@ -41,4 +41,4 @@ $$;
 revoke all on function drip.record_provider_events(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.record_provider_events(bigint, jsonb) to drip_app, drip_runner;
 comment on function drip.record_provider_events(bigint, jsonb) is
-'Records a batch of a provider''s reports; one row each: ordinal (from 1), outcome (as drip.record_provider_event, or invalid), detail. Errors: PT404, PT422.';
+'Records a batch of a provider''s reports; one row each: ordinal (from 1), outcome (as drip.record_provider_event, or invalid), detail. Errors: PT403, PT404, PT422.';

@@ -2,7 +2,7 @@
 -- requires: functions/internal/_require_served_organization.sql
 -- What is needed to check that a webhook is a sender's: its provider, and what its config says of webhooks (public_key,
 -- topic_arn: not secrets). Null where there is no such sender, or it says nothing.
--- Locks: none. Errors: PT404 (organization). Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404 (organization). Harmless to repeat.
 create or replace function drip.webhook_settings(organization_id bigint, account_key text)
 returns jsonb
 language plpgsql
@@ -11,7 +11,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform drip_core._require_served_organization(webhook_settings.organization_id);
+  perform drip_core._require_served_organization(webhook_settings.organization_id, 'webhook_settings');
   return (
     select (a.config -> 'webhook') || jsonb_build_object('provider', a.provider)
     from drip_core.channel_accounts as a
@@ -24,4 +24,4 @@ $$;
 revoke all on function drip.webhook_settings(bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.webhook_settings(bigint, text) to drip_runner;
 comment on function drip.webhook_settings(bigint, text) is
-'Provider and webhook settings of a sender (config.webhook), by which pgdrip serve checks who calls; null: none. Errors: PT404.';
+'Provider and webhook settings of a sender (config.webhook), by which pgdrip serve checks who calls; null: none. Errors: PT403, PT404.';

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/now.sql, functions/internal/_copy_campaign.sql, functions/internal/_allowed_organizations.sql, functions/internal/_enroll_contacts.sql, functions/internal/_settle_messages.sql, functions/internal/_require_organization.sql, functions/internal/_sequence_id.sql, functions/runner/claim.sql, functions/runner/next_due_at.sql
+-- requires: functions/internal/now.sql, functions/internal/_copy_campaign.sql, functions/internal/_allowed_organizations.sql, functions/internal/_enroll_contacts.sql, functions/internal/_settle_messages.sql, functions/internal/_require_permission.sql, functions/internal/_sequence_id.sql, functions/runner/claim.sql, functions/runner/next_due_at.sql
 -- Foresees a sequence: the real functions run on copies under a shadow organization, on a virtual clock, with providers that
 -- accept everything at once, inside a subtransaction that is rolled back. Nothing is written, nothing is sent.
 -- contact_ids are enrolled at the start; null: those who are enrolled now go on, and where nobody is, every contact of the
@@ -7,7 +7,7 @@
 -- One row per local day of the organization and sender with reason null: messages sent, and enrollments completed (ended).
 -- Rows with a reason: ended = enrollments that ended for it that day (on the first day, without a sender: contacts that
 -- could not be enrolled, with the outcome); deferred = messages that were due and still waited when the day was over.
--- Locks: none of live rows. Errors: PT404, PT422. Harmless to repeat.
+-- Locks: none of live rows. Errors: PT403, PT404, PT422. Harmless to repeat.
 create or replace function drip.simulate(organization_id bigint, sequence_key text, contact_ids bigint[] default null, days int default 30)
 returns table (day date, channel_account_key text, sent bigint, deferred bigint, ended bigint, reason text)
 language plpgsql
@@ -33,10 +33,14 @@ declare
   v_rounds int;
   v_result jsonb := '[]'::jsonb;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'simulate');
   if simulate.days is null or simulate.days not between 1 and 366 then
     raise exception 'invalid number of days'
       using errcode = 'PT422', detail = format('days: %s', coalesce(simulate.days::text, 'null')), hint = 'Use 1 to 366.';
+  end if;
+  if cardinality(simulate.contact_ids) > 100000 then
+    raise exception 'invalid contact_ids'
+      using errcode = 'PT422', detail = format('%s contacts', cardinality(simulate.contact_ids)), hint = 'Pass an array of at most 100,000 ids.';
   end if;
   v_sequence := drip_core._sequence_id(v_org, simulate.sequence_key);
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
@@ -156,4 +160,4 @@ $$;
 revoke all on function drip.simulate(bigint, text, bigint[], int) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.simulate(bigint, text, bigint[], int) to drip_app;
 comment on function drip.simulate(bigint, text, bigint[], int) is
-'Foresees a sequence on copies, with a virtual clock and providers that accept everything: per local day and sender messages sent, deferred (due and still waiting at the end of the day) and enrollments ended, by reason (null: sent, completed). contact_ids null: those enrolled now, else every contact. Writes nothing. Errors: PT404, PT422.';
+'Foresees a sequence on copies, with a virtual clock and providers that accept everything: per local day and sender messages sent, deferred (due and still waiting at the end of the day) and enrollments ended, by reason (null: sent, completed). contact_ids null: those enrolled now, else every contact. Writes nothing. Errors: PT403, PT404, PT422.';

@@ -1,8 +1,8 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_effective_limit.sql, functions/internal/_require_organization.sql, functions/internal/_require_enrollment.sql, functions/internal/_step_after_skip.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_effective_limit.sql, functions/internal/_require_permission.sql, functions/internal/_require_enrollment.sql, functions/internal/_step_after_skip.sql
 -- Explains one enrollment: the rules in the order in which the engine applies them, the verdict of each, and when it would
 -- send. Eligibility, window and the cap of the contact are judged by the functions the claim itself uses.
--- Locks: none. Errors: PT404. Harmless to repeat.
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
 create or replace function drip.why(organization_id bigint, enrollment_id bigint)
 returns table (rule text, verdict text, detail text)
 language plpgsql
@@ -29,7 +29,7 @@ declare
   v_cap_until timestamptz;
   v_stopped_by text;
 begin
-  perform drip_core._require_organization(v_org);
+  perform drip_core._require_permission(v_org, 'why');
   perform drip_core._require_enrollment(v_org, why.enrollment_id);
   select e.* into v_e from drip_core.enrollments as e where e.organization_id = v_org and e.id = why.enrollment_id;
   return query select 'status', v_e.status::text, concat_ws(', ', 'since ' || v_e.status_changed_at, 'reason: ' || v_e.status_reason, v_e.status_note);
@@ -159,4 +159,4 @@ $$;
 revoke all on function drip.why(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.why(bigint, bigint) to drip_app;
 comment on function drip.why(bigint, bigint) is
-'Explains an enrollment: rule, verdict, detail in the order the engine applies them; first status, last next. Errors: PT404.';
+'Explains an enrollment: rule, verdict, detail in the order the engine applies them; first status, last next. Errors: PT403, PT404.';

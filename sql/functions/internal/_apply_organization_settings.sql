@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_known_keys.sql, functions/internal/_unknown_keys.sql, functions/internal/_insert_organization.sql, functions/internal/_check_window.sql, functions/internal/_parse_window.sql, functions/internal/_replan_organization.sql
+-- requires: functions/internal/_require_known_keys.sql, functions/internal/_unknown_keys.sql, functions/internal/_insert_organization.sql, functions/internal/_check_window.sql, functions/internal/_parse_window.sql, functions/internal/_replan_organization.sql, functions/internal/_text_problem.sql
 -- Checks and stores settings of an organization. The caller has checked that it is its own. Where its holidays or its default
 -- window change, open enrollments are planned anew.
 -- Locks: the organization's row, then enrollments with skip locked. Errors: PT409 (public_base_url in use), PT422. A repeat changes nothing.
@@ -40,6 +40,11 @@ begin
     select k.path, k.message
     from drip_core._unknown_keys(v_guard, array['bounce_rate', 'complaint_rate', 'min_sent', 'days'], 'settings.guardrails') as k
     where jsonb_typeof(v_guard) = 'object'
+    union all
+    select null, t.problem
+    from (values ('postal_address', 1000), ('public_base_url', 500)) as k (key, most)
+    cross join lateral drip_core._text_problem(v_new, array[k.key], k.most, 'settings') as t (problem)
+    where t.problem is not null
   ) as p;
   if v_problems is not null then
     raise exception 'invalid settings'

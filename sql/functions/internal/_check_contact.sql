@@ -58,6 +58,9 @@ begin
   then
     return 'tags: a list of texts of 1 to 100 characters is needed';
   end if;
+  if jsonb_typeof(v_contact -> 'tags') = 'array' and jsonb_array_length(v_contact -> 'tags') > 1000 then
+    return 'tags: at most 1,000';
+  end if;
   if jsonb_typeof(coalesce(v_contact -> 'attributes', 'null')) not in ('object', 'null') then
     return 'attributes: an object is needed';
   end if;

@@ -72,9 +72,9 @@ begin
       return query select 'retry.backoff', 'invalid', 'a list of at most 20 delays is needed, such as ["5 min", "10 min"]';
     else
       return query
-      select format('retry.backoff[%s]', b.ordinal - 1), 'invalid', drip_core._delay_problem(b.delay)
+      select format('retry.backoff[%s]', b.ordinal - 1), 'invalid', drip_core._delay_problem(coalesce(b.delay, 'null'))
       from jsonb_array_elements_text(v_def -> 'retry' -> 'backoff') with ordinality as b (delay, ordinal)
-      where drip_core._delay_problem(b.delay) is not null;
+      where drip_core._delay_problem(coalesce(b.delay, 'null')) is not null;
     end if;
   end if;
 
@@ -96,8 +96,8 @@ begin
       ) then
         return query select v_path || '.account', 'not_found',
           format('there is no channel account "%s"', left(v_item ->> 'account', 100))
-          || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(coalesce(v_item ->> 'account', ''), array(
-            select a.key from drip_core.channel_accounts as a where a.organization_id = v_org order by a.key limit 200))), '');
+          || coalesce('; did you mean "' || drip_core._nearest_word(coalesce(v_item ->> 'account', ''), array(
+            select a.key from drip_core.channel_accounts as a where a.organization_id = v_org order by a.key limit 200)) || '"?', '');
       end if;
       if v_item ? 'weight' and (jsonb_typeof(v_item -> 'weight') <> 'number' or (v_item ->> 'weight') !~ '^[1-9][0-9]{0,5}$') then
         return query select v_path || '.weight', 'invalid', 'a weight is a whole number from 1 to 999999';
@@ -211,6 +211,10 @@ begin
           if v_step ? 'parameters' and jsonb_typeof(v_step -> 'parameters') <> 'object' then
             return query select v_path || '.parameters', 'invalid', 'parameters is an object from placeholder to text';
           else
+            return query
+            select v_path || '.parameters.' || left(e.key, 40), 'invalid', 'the value of a placeholder is a text'
+            from jsonb_each(coalesce(v_step -> 'parameters', '{}')) as e
+            where jsonb_typeof(e.value) not in ('string', 'number');
             return query
             select v_path || '.parameters', 'missing_parameter', format('the placeholder {{%s}} of the template has no value', u.name)
             from unnest(v_template.parameters) as u (name)

@@ -1,4 +1,4 @@
--- requires: functions/internal/_try_time.sql
+-- requires: functions/internal/_try_time.sql, functions/internal/_text_problem.sql
 -- What is wrong with the evidence of a consent or suppression; null for nothing.
 -- Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._check_evidence(evidence jsonb)
@@ -15,6 +15,12 @@ begin
   end if;
   if length(_check_evidence.evidence::text) > 16384 then
     return 'evidence: at most 16,384 characters; keep the document elsewhere and name it in source_ref';
+  end if;
+  v_key := drip_core._text_problem(_check_evidence.evidence, array[
+    'source', 'source_ref', 'basis', 'wording_version', 'wording_hash', 'locale', 'ip', 'user_agent', 'occurred_at', 'expires_at', 'sequence_key'
+  ], 2000, 'evidence');
+  if v_key is not null then
+    return v_key;
   end if;
   foreach v_key in array array['occurred_at', 'expires_at'] loop
     if _check_evidence.evidence ->> v_key is not null and drip_core._try_time(_check_evidence.evidence ->> v_key) is null then

@@ -2,9 +2,12 @@
 -- requires: functions/internal/_known_timezone.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_current_key.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql
 -- Judges due messages at the moment of the claim: the reason why one must not go out, with the instant until which it waits
 -- where its window is closed; else its merge values.
+-- Also of enrollments that are not stored (imagined), as previews and tests have them.
 -- Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
 drop function if exists drip_core._check_messages(bigint, bigint[]);
-create or replace function drip_core._check_messages(organization_id bigint, enrollment_ids bigint[])
+create or replace function drip_core._check_messages(
+  organization_id bigint, enrollment_ids bigint[], imagined drip_core.enrollments[] default '{}'
+)
 returns table (
   enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, wait_until timestamptz,
   merge_values jsonb
@@ -93,8 +96,14 @@ begin
         where sr.organization_id = v_org and sr.id = s.thread_root_id
         having count(*) > 0
       ) end as thread
-    from unnest(_check_messages.enrollment_ids) as i (id)
-    join drip_core.enrollments as e on e.organization_id = v_org and e.id = i.id
+    from (
+      select x.id, x.sequence_id, x.contact_id, x.deal_id, x.step_id, x.channel_account_id, x.attempt, x.enrolled_at
+      from unnest(_check_messages.enrollment_ids) as i (id)
+      join drip_core.enrollments as x on x.organization_id = v_org and x.id = i.id
+      union all
+      select x.id, x.sequence_id, x.contact_id, x.deal_id, x.step_id, x.channel_account_id, x.attempt, x.enrolled_at
+      from unnest(_check_messages.imagined) as x
+    ) as e
     join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
@@ -169,6 +178,6 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._check_messages(bigint, bigint[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._check_messages(bigint, bigint[]) is
+revoke all on function drip_core._check_messages(bigint, bigint[], drip_core.enrollments[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._check_messages(bigint, bigint[], drip_core.enrollments[]) is
 'For due messages: the reason why one must not go out (null: it may), until when a closed window makes it wait, and its merge values.';

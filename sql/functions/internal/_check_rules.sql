@@ -16,7 +16,9 @@ declare
   v_item jsonb;
   v_path text;
 begin
-  if v_exit is not null then
+  if v_exit is not null and jsonb_typeof(v_exit) <> 'object' then
+    return query select 'exit_on', 'invalid', 'an object is needed, such as {"deal_created": true, "deal_stages": ["won", "lost"]}';
+  elsif v_exit is not null then
     return query select p.path, p.code, p.message from drip_core._unknown_keys(v_exit, array['deal_created', 'deal_stages'], 'exit_on') as p;
     if jsonb_typeof(v_exit -> 'deal_created') <> 'boolean' then
       return query select 'exit_on.deal_created', 'invalid', 'deal_created is true or false';
@@ -53,7 +55,7 @@ begin
       end if;
       return query select p.path, p.code, p.message from drip_core._unknown_keys(v_item, array['tag_added', 'deal_stage'], v_path) as p;
       if not drip_core._is_word_list(jsonb_build_array(coalesce(v_item -> 'tag_added', v_item -> 'deal_stage', '"-"'))) then
-        return query select v_path, 'invalid', 'a tag or a stage is a text of 1 to 100 characters';
+        return query select v_path || case when v_item ? 'tag_added' then '.tag_added' else '.deal_stage' end, 'invalid', 'a tag or a stage is a text of 1 to 100 characters';
       end if;
     end loop;
   end if;

@@ -14,8 +14,8 @@ begin
   if jsonb_typeof(_check_window_timezone.timezone) <> 'string' or (v_name <> 'contact' and not drip_core._is_timezone(v_name)) then
     return query select _check_window_timezone.at_path, 'invalid',
       format('"%s" is not a zone name; use Area/City such as Europe/Berlin, or contact for that of each contact', left(v_name, 60))
-      || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(left(v_name, 60), array(
-        select t.name from drip_core.timezones as t where left(lower(t.name), 1) = left(lower(v_name), 1) order by t.name))), '');
+      || coalesce('; did you mean "' || drip_core._nearest_word(left(v_name, 60), array(
+        select t.name from drip_core.timezones as t where left(lower(t.name), 1) = left(lower(v_name), 1) order by t.name)) || '"?', '');
   end if;
 end;
 $$;

@@ -38,6 +38,10 @@ begin
     raise exception 'invalid start_at'
       using errcode = 'PT422', detail = format('start_at: %s', _enroll_contacts.start_at), hint = 'Use an instant within ten years.';
   end if;
+  if length(_enroll_contacts.source) > 200 then
+    raise exception 'invalid source'
+      using errcode = 'PT422', detail = 'source: at most 200 characters', hint = 'Pass a word for where the enrollment comes from, such as "signup-form".';
+  end if;
   perform drip_core._sequence_id(v_org, _enroll_contacts.sequence_key);
   select s.*
   into v_sequence

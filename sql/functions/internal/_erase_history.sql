@@ -59,6 +59,25 @@ begin
   set data = drip_core._erased_data(v.data, v_words)
   where v.organization_id = v_org and v.enrollment_id = any (v_enrollments) and v.data is not null;
 
+  -- tests with its data that have not left, and what providers said of tests: one may have gone to the person itself
+  update drip_core.test_messages as t
+  set
+    status = case when t.status = 'waiting' then 'failed' else t.status end,
+    due_at = case when t.status <> 'waiting' then t.due_at end,
+    settled_at = case when t.status = 'waiting' then drip_core.now() else t.settled_at end,
+    provider_message_id = drip_core._blind_id(t.provider_message_id),
+    error_code = null,
+    error_message = null
+  where t.organization_id = v_org and t.contact_id = v_contact;
+  update drip_core.test_messages as t
+  set
+    provider_message_id = drip_core._blind_id(t.provider_message_id),
+    error_code = null,
+    error_message = null
+  where t.organization_id = v_org and t.contact_id <> v_contact
+    and (drip_core._mentions(t.error_message, v_words) or drip_core._mentions(t.error_code, v_words)
+      or drip_core._mentions(t.provider_message_id, v_words));
+
   -- what the person wrote, from an address or about a message; what providers and links know
   perform drip_core._blank_inbound(v_org, array(
     select i.id from drip_core.inbound_messages as i where i.organization_id = v_org and i.contact_id = v_contact

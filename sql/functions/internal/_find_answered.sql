@@ -43,6 +43,22 @@ begin
     return;
   end if;
 
+  -- an answer to a test is about no contact
+  perform
+  from drip_core.test_messages as t
+  where t.organization_id = v_org and (
+    t.provider_message_id = any (v_ids) or btrim(t.provider_message_id, '<>') = any (v_ids) or t.id = any (array(
+      select k.enrollment_id
+      from unnest(v_ids || lower(split_part(_find_answered.to_address, '@', 1))) as i (id)
+      cross join lateral regexp_matches(lower(i.id), '[0-9a-f]{66}', 'g') as m (parts)
+      cross join lateral drip_core._read_token(m.parts[1], 'message') as k
+      where k.organization_id = v_org
+    ))
+  );
+  if found then
+    return;
+  end if;
+
   -- a provider's own id: as it gave it, or as the mail carries it (Amazon puts a domain behind it)
   select m.enrollment_id, m.step_id, m.contact_id, 'provider_id'
   into enrollment_id, step_id, contact_id, attributed_by

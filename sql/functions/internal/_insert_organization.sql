@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- Inserts an organization: the one row that exists before there is a caller's organization.
+-- Inserts an organization, the one row that exists before there is a caller's organization, and the first entry of its audit trail.
 -- Locks: none. Errors: those of the constraints. A repeat inserts another one.
 create or replace function drip_core._insert_organization(name text, timezone text)
 returns bigint
@@ -8,8 +8,20 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-  insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)
-  returning id;
+  with made as (
+    insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)
+    returning id
+  ),
+
+  audited as (
+    insert into drip_core.audit_entries (organization_id, function_name)
+    select
+      m.id,
+      'create_organization'
+    from made as m
+  )
+
+  select m.id from made as m;
 end;
 
 revoke all on function drip_core._insert_organization(text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -11,7 +11,8 @@ declare
   v_word text := left(_nearest_word.word, 60);
   v_candidate text;
   v_best text;
-  v_best_distance int := greatest(2, length(v_word) / 2);
+  -- half of it may be wrong, or two letters that changed places
+  v_best_distance int := greatest(2, length(v_word) / 2) + 1;
   v_row int[];
   v_previous int;
   v_kept int;

@@ -21,7 +21,27 @@ begin
       or coalesce(c.item ->> 'claim_token', '') !~ '^[0-9]{1,18}$'
   ) then
     raise exception 'invalid claims'
-      using errcode = 'PT422', detail = left(coalesce(_parse_claims.claims::text, 'null'), 200),
+      using errcode = 'PT422', detail = coalesce((
+          select format('claims[%s]%s', c.ordinal - 1, case
+            when jsonb_typeof(c.item) <> 'object' then ': an object is needed'
+            else (
+              select format('.%s: a number is needed', k.key)
+              from unnest(array['organization_id', 'enrollment_id', 'claim_token']) with ordinality as k (key, ordinal)
+              where coalesce(c.item ->> k.key, '') !~ '^[0-9]{1,18}$'
+              order by k.ordinal
+              limit 1
+            )
+          end)
+          from jsonb_array_elements(
+            case when jsonb_typeof(_parse_claims.claims) = 'array' then _parse_claims.claims else '[]' end
+          ) with ordinality as c (item, ordinal)
+          where jsonb_typeof(c.item) <> 'object'
+            or coalesce(c.item ->> 'organization_id', '') !~ '^[0-9]{1,18}$'
+            or coalesce(c.item ->> 'enrollment_id', '') !~ '^[0-9]{1,18}$'
+            or coalesce(c.item ->> 'claim_token', '') !~ '^[0-9]{1,18}$'
+          order by c.ordinal
+          limit 1
+        ), 'claims: a JSON array is needed'),
         hint = 'Pass an array of {organization_id, enrollment_id, claim_token}.';
   end if;
   return query

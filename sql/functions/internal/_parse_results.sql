@@ -44,7 +44,16 @@ begin
       v_is_sound := false;
   end;
   if not v_is_sound then
-    select format('results[%s]: %s', x.ordinal - 1, left(x.item::text, 200))
+    select format('results[%s]%s', x.ordinal - 1, case
+      when jsonb_typeof(x.item) <> 'object' then ': an object is needed'
+      else coalesce((
+        select format('.%s: a number is needed', k.key)
+        from unnest(array['organization_id', 'enrollment_id', 'claim_token']) with ordinality as k (key, ordinal)
+        where coalesce(x.item ->> k.key, '') !~ '^[0-9]{1,18}$'
+        order by k.ordinal
+        limit 1
+      ), format('.outcome: one of %s is needed', array_to_string(enum_range(null::drip.send_outcome), ', ')))
+    end)
     into v_bad
     from jsonb_array_elements(_parse_results.results) with ordinality as x (item, ordinal)
     where jsonb_typeof(x.item) <> 'object'

@@ -55,7 +55,7 @@ begin
     if v_match[1] <> all (v_known) and v_match[1] !~ '^contact\.attributes\.[A-Za-z0-9_]+$' then
       return query select null::text, null::text, null::text,
         format('"%s" is not a known field', v_match[1])
-        || coalesce(format('; did you mean "%s"?', drip_core._nearest_word(v_match[1], v_known)),
+        || coalesce('; did you mean "' || drip_core._nearest_word(v_match[1], v_known) || '"?',
           '; known: ' || array_to_string(v_known, ', '));
       return;
     end if;

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_purge_message_values.sql, functions/internal/_purge_late_results.sql, functions/internal/_purge_raw_facts.sql, functions/internal/_reduce_events.sql
+-- requires: functions/internal/_purge_message_values.sql, functions/internal/_purge_late_results.sql, functions/internal/_purge_audit_entries.sql, functions/internal/_purge_raw_facts.sql, functions/internal/_reduce_events.sql
 -- One bounded piece of what drip.apply_retention asks for: each subject at most 1,000 rows. A pass walks a table in the
 -- order of its primary key, from where the last call stopped, so that it needs no index of its own and no write per
 -- message; the next pass begins a day after it ended.
@@ -32,6 +32,8 @@ begin
       select x.purged, x.stopped_at into v_done from drip_core._purge_raw_facts(_purge.at - v_setting.keep_for, v_setting.position) as x;
     elsif v_setting.subject = 'message_values' then
       select x.purged, x.stopped_at into v_done from drip_core._purge_message_values(_purge.at - v_setting.keep_for, v_setting.position) as x;
+    elsif v_setting.subject = 'audit_entries' then
+      select x.purged, x.stopped_at into v_done from drip_core._purge_audit_entries(_purge.at - v_setting.keep_for, v_setting.position) as x;
     else
       select x.purged, x.stopped_at into v_done from drip_core._purge_late_results(_purge.at - v_setting.keep_for, v_setting.position) as x;
     end if;

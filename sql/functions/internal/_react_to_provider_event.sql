@@ -73,6 +73,18 @@ begin
   left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.step_id = s.id
   where e.organization_id = v_org and e.id = v_named.enrollment_id;
 
+  if v_row.id is null and exists (
+    select from drip_core.test_messages as t
+    where t.organization_id = v_org and (t.id = v_named.enrollment_id or t.provider_message_id in (
+      v_pe.provider_message_id, '<' || btrim(v_pe.provider_message_id, '<>') || '>', btrim(v_pe.provider_message_id, '<>')))
+  ) then
+    -- of a test: it counts nowhere
+    update drip_core.provider_events as p
+    set state = 'ignored', next_try_at = null
+    where p.organization_id = v_org and p.id = v_pe.id;
+    return;
+  end if;
+
   if v_row.status is null and not coalesce(v_row.is_held, false) then
     -- nothing that was sent: a token that was never made, or too early
     v_recipient := v_pe.detail ->> 'recipient';

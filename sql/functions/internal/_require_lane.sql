@@ -2,8 +2,9 @@
 -- requires: functions/internal/_require_served_organization.sql
 -- Refuses a lane that there is not, or that the caller has no part in: members of drip_runner (and the operator) may
 -- steer every lane their login is not kept from, anybody else only those of its organization.
--- Locks: none. Errors: PT404. Harmless to repeat.
-create or replace function drip_core._require_lane(organization_id bigint, channel_account_id bigint)
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
+drop function if exists drip_core._require_lane(bigint, bigint);
+create or replace function drip_core._require_lane(organization_id bigint, channel_account_id bigint, permission text)
 returns void
 language plpgsql
 stable
@@ -14,7 +15,7 @@ begin
     raise exception 'organization not found'
       using errcode = 'PT404', detail = 'organization_id: null', hint = 'Name the organization of the sender.';
   end if;
-  perform drip_core._require_served_organization(_require_lane.organization_id);
+  perform drip_core._require_served_organization(_require_lane.organization_id, _require_lane.permission);
   if not exists (
     select from drip_core.lanes as l
     where l.organization_id = _require_lane.organization_id and l.channel_account_id = _require_lane.channel_account_id
@@ -26,5 +27,5 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._require_lane(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._require_lane(bigint, bigint) is 'Raises PT404 for a lane that there is not or that the caller has no part in.';
+revoke all on function drip_core._require_lane(bigint, bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._require_lane(bigint, bigint, text) is 'Raises PT404 for a lane that there is not or that the caller has no part in.';

@@ -1,9 +1,10 @@
 -- owner: drip_engine
--- requires: functions/internal/_allowed_organizations.sql, functions/internal/_require_organization.sql
+-- requires: functions/internal/_allowed_organizations.sql, functions/internal/_require_permission.sql
 -- Refuses an organization that the caller has no part in: members of drip_runner (and the operator) may work for every
--- organization their login is not kept from, anybody else only for its own.
--- Locks: none. Errors: PT404. Harmless to repeat.
-create or replace function drip_core._require_served_organization(organization_id bigint)
+-- organization their login is not kept from, anybody else only for its own, and as far as its role has the permission.
+-- Locks: none. Errors: PT403, PT404. Harmless to repeat.
+drop function if exists drip_core._require_served_organization(bigint);
+create or replace function drip_core._require_served_organization(organization_id bigint, permission text)
 returns void
 language plpgsql
 stable
@@ -16,10 +17,10 @@ begin
   then
     perform drip_core._allowed_organizations(_require_served_organization.organization_id);
   else
-    perform drip_core._require_organization(_require_served_organization.organization_id);
+    perform drip_core._require_permission(_require_served_organization.organization_id, _require_served_organization.permission);
   end if;
 end;
 $$;
 
-revoke all on function drip_core._require_served_organization(bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._require_served_organization(bigint) is 'Raises PT404 for an organization that the caller has no part in.';
+revoke all on function drip_core._require_served_organization(bigint, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
+comment on function drip_core._require_served_organization(bigint, text) is 'Raises PT404 for an organization that the caller has no part in, PT403 where its role lacks the permission.';

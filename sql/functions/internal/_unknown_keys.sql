@@ -12,7 +12,7 @@ begin atomic
     'unknown_key' as code,
     format('"%s" is not a known key', left(k.key, 60))
     || coalesce(
-      format('; did you mean "%s"?', drip_core._nearest_word(k.key, _unknown_keys.known)),
+      '; did you mean "' || drip_core._nearest_word(k.key, _unknown_keys.known) || '"?',
       '; known: ' || array_to_string(_unknown_keys.known, ', ')
     ) as message
   from jsonb_object_keys(case when jsonb_typeof(_unknown_keys.object) = 'object' then _unknown_keys.object else '{}' end) as k (key)

@@ -1,8 +1,9 @@
 -- owner: drip_engine
 -- requires: functions/internal/_claimed_profile.sql
 -- The organization the caller may act for; null where there is none. A bound login (login_organizations) can
--- name no other organization than its own; a JWT speaks for the organizations its profile is a member of;
--- any other login is a trusted service and is taken at its word: the setting drip.organization_id.
+-- name no other organization than its own; a JWT speaks for the organizations its profile is a member of, through a bound
+-- login for those of them that it is bound to; any other login is a trusted service and is taken at its word: the setting
+-- drip.organization_id.
 -- Locks: none. Errors: PT422 for a setting that is no number or claims that are no JSON. Harmless to repeat.
 create or replace function drip_core.current_organization()
 returns bigint
@@ -28,6 +29,9 @@ begin
   end if;
 
   -- a profile of several organizations says which one by a claim; it is checked against its memberships like the setting
+  if v_claims is not null then
+    perform drip_core._claimed_profile();
+  end if;
   if v_wanted is null and v_claims is not null and v_claims::jsonb ->> 'organization_id' ~ '^[0-9]{1,18}$' then
     v_wanted := (v_claims::jsonb ->> 'organization_id')::bigint;
   end if;
@@ -37,14 +41,15 @@ begin
   from drip_core.login_organizations as lo
   where lo.login = session_user;
 
-  if v_allowed is null then
-    if v_claims is null then
+  if v_claims is null then
+    if v_allowed is null then
       return v_wanted;
     end if;
+  else
     select coalesce(array_agg(m.organization_id), '{}')
     into v_allowed
     from drip_core.members as m
-    where m.profile_id = drip_core._claimed_profile();
+    where m.profile_id = drip_core._claimed_profile() and (v_allowed is null or m.organization_id = any (v_allowed));
   end if;
 
   return case

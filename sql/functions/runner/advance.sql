@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_parse_results.sql, functions/internal/_settle_messages.sql
+-- requires: functions/internal/_parse_results.sql, functions/internal/_settle_messages.sql, functions/internal/_settle_tests.sql
 -- Settles results of providers, each by (organization_id, enrollment_id, claim_token), set-based per organization. A stale
 -- token changes nothing and what it says is kept in late_results; of duplicates in one array the first counts. One bad
 -- message never affects the others. Answers in input order.
@@ -19,6 +19,7 @@ declare
   v_allowed constant bigint[] := drip_core._allowed_organizations(null);
   v_results drip_core.provider_result[] := drip_core._parse_results(advance.results);
   v_answers drip_core.disposition[] := array[]::drip_core.disposition[];
+  v_settled drip_core.disposition[];
   v_org bigint;
 begin
   for v_org in select distinct r.organization_id from unnest(v_results) as r order by r.organization_id loop
@@ -26,9 +27,18 @@ begin
       raise exception 'organization not found'
         using errcode = 'PT404', detail = format('organization_id: %s', v_org), hint = 'A bound login settles messages of its own organization.';
     end if;
-    v_answers := v_answers || drip_core._settle_messages(v_org, array(
+    v_settled := drip_core._settle_messages(v_org, array(
       select r from unnest(v_results) as r where r.organization_id = v_org
     ));
+    if cardinality(v_settled) < (select count(*) from unnest(v_results) as r where r.organization_id = v_org)
+      and exists (select from drip_core.test_messages as t where t.organization_id = v_org)
+    then
+      v_settled := v_settled || drip_core._settle_tests(v_org, array(
+        select r from unnest(v_results) as r
+        where r.organization_id = v_org and not exists (select from unnest(v_settled) as x where x.ordinal = r.ordinal)
+      ));
+    end if;
+    v_answers := v_answers || v_settled;
   end loop;
   return query
   select r.enrollment_id, coalesce(a.disposition, 'stale')

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_put_off_closed.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql
+-- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_put_off_closed.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql, functions/internal/_claim_tests.sql
 -- Claims up to batch_size due messages, ready to be sent, each under a lease and a fencing token.
 -- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
 -- visited lane gives its turn to its open queues one after the other; what some leave goes to lanes that may have more. What
@@ -96,6 +96,7 @@ declare
   v_closed_lanes bigint[];
   v_closed_sequences bigint[];
   v_key record;
+  v_tests int;
 begin
   if claim.batch_size is null or claim.batch_size not between 1 and 10000 then
     raise exception 'invalid batch size'
@@ -108,6 +109,17 @@ begin
   v_expires := v_now + claim.lease;
   v_budget := 2 * claim.batch_size;
   v_allowed := drip_core._allowed_organizations(claim.organization_id);
+
+  -- tests of members come first; nearly always there are none
+  if exists (select from drip_core.test_messages as t where t.due_at <= v_now) then
+    return query select t.* from drip_core._claim_tests(v_allowed, claim.batch_size, v_now, v_expires) as t;
+    get diagnostics v_tests = row_count;
+    v_left := v_left - v_tests;
+    v_budget := v_budget - v_tests;
+    if v_left <= 0 then
+      return;
+    end if;
+  end if;
 
   select array_agg(r.organization_id), array_agg(r.channel_account_id)
   into v_ready_orgs, v_ready_lanes

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_parse_claims.sql
+-- requires: functions/internal/_parse_claims.sql, functions/internal/_mark_tests.sql
 -- Marks messages as about to be handed to their provider, so that a crash holds only what was really in flight. Only
 -- claims that are still valid are counted: a runner that gets a smaller number than it asked for asks one by one, and
 -- sends only what counts. Where the sender resends, nothing is written. The mark survives a crash of the server even
@@ -46,6 +46,9 @@ begin
     set handed_over_at = v_now
     where e.organization_id = v_org and e.id = any (v_hold_ids);
     v_total := v_total + cardinality(v_ids);
+    if exists (select from drip_core.test_messages as t where t.organization_id = v_org and t.due_at is not null) then
+      v_total := v_total + drip_core._mark_tests(v_org, hand_over.claims, true);
+    end if;
   end loop;
   return v_total;
 end;

@@ -81,7 +81,10 @@ begin
     -- held messages may fill a limit for good
     and coalesce(l.held < least(a.daily_limit, case when a.ramp_increment = 0 then a.ramp_start end), true)
     and (w.free_at is not null or w.open_lease_at is not null);
-  return v_due;
+  return least(v_due, (
+    select min(t.due_at) from drip_core.test_messages as t
+    where t.due_at is not null and (v_allowed is null or t.organization_id = any (v_allowed))
+  ));
 end;
 $$;
 

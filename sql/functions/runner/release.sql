@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_parse_claims.sql, functions/internal/_release_claims.sql, functions/internal/_return_capacity.sql
+-- requires: functions/internal/_parse_claims.sql, functions/internal/_release_claims.sql, functions/internal/_return_capacity.sql, functions/internal/_mark_tests.sql
 -- Gives claims back that were not started, as a stopping runner does: due again at once, capacity returned. A claim that
 -- was handed over is left to its lease.
 -- Locks: per organization the enrollments in id order, then their lanes in id order. Errors: PT422. A repeat changes nothing.
@@ -41,7 +41,7 @@ begin
     group by e.channel_account_id, e.sequence_id;
     delete from drip_core.detached_claims as d
     where d.organization_id = v_org and d.enrollment_id = any (v_ids);
-    v_total := v_total + cardinality(v_ids);
+    v_total := v_total + cardinality(v_ids) + drip_core._mark_tests(v_org, release.claims, false);
   end loop;
   return v_total;
 end;

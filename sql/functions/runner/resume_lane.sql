@@ -1,8 +1,8 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_lane.sql
+-- requires: functions/internal/_require_lane.sql, functions/internal/_audit.sql
 -- Lets a paused or blocked sender send again; its gap, limit and a wait asked for by the provider still hold. Its bounce and
 -- complaint rates are measured anew from the next hour on.
--- Locks: the lane. Errors: PT404. A repeat changes nothing.
+-- Locks: the lane. Errors: PT403, PT404. A repeat changes nothing.
 create or replace function drip.resume_lane(organization_id bigint, channel_account_id bigint)
 returns void
 language plpgsql
@@ -13,7 +13,8 @@ as $$
 declare
   v_now constant timestamptz := drip_core.now();
 begin
-  perform drip_core._require_lane(resume_lane.organization_id, resume_lane.channel_account_id);
+  perform drip_core._require_lane(resume_lane.organization_id, resume_lane.channel_account_id, 'resume_lane');
+  perform drip_core._audit(resume_lane.organization_id, 'resume_lane', jsonb_build_object('channel_account_id', resume_lane.channel_account_id));
   update drip_core.lanes as l
   set status = 'active', reason = null, detail = null, status_changed_at = v_now, ready_at = '-infinity', guarded_from = v_now
   where l.organization_id = resume_lane.organization_id and l.channel_account_id = resume_lane.channel_account_id
@@ -23,4 +24,4 @@ $$;
 
 revoke all on function drip.resume_lane(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.resume_lane(bigint, bigint) to drip_app, drip_runner;
-comment on function drip.resume_lane(bigint, bigint) is 'Lets a paused or blocked sender send again. Errors: PT404.';
+comment on function drip.resume_lane(bigint, bigint) is 'Lets a paused or blocked sender send again. Errors: PT403, PT404.';

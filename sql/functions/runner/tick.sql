@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_expire_leases.sql, functions/internal/_match_parked.sql, functions/internal/_retry_reactions.sql, functions/internal/_guard_senders.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql
+-- requires: functions/internal/_expire_leases.sql, functions/internal/_match_parked.sql, functions/internal/_retry_reactions.sql, functions/internal/_guard_senders.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql, functions/internal/_expire_tests.sql, functions/internal/_purge_tests.sql
 -- Upkeep, in bounded pieces: queues that must be read from their beginning again (expired leases, regular probe), expired
 -- claims of enrollments that were paused or ended in flight, partitions made ahead, the purge that drip.apply_retention
 -- asks for (not by a login that is bound to organizations: it is the installation's), enrollments that must be planned anew
@@ -87,6 +87,8 @@ begin
     v_held := v_held + v_expired.held;
   end loop;
 
+  v_released := v_released + drip_core._expire_tests(v_allowed, v_now);
+
   for v_claim in
     select d.organization_id, d.enrollment_id, d.channel_account_id, d.claim_token
     from drip_core.detached_claims as d
@@ -122,7 +124,7 @@ begin
   end loop;
 
   if v_allowed is null then
-    v_purged := drip_core._purge(v_now);
+    v_purged := drip_core._purge(v_now) || jsonb_strip_nulls(jsonb_build_object('tests_purged', nullif(drip_core._purge_tests(v_now), 0)));
   end if;
   v_partitions := drip_core._ensure_event_partitions(v_now);
   v_replanned := drip_core._continue_replans(v_allowed, 2000);
@@ -136,4 +138,4 @@ $$;
 revoke all on function drip.tick() from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.tick() to drip_runner;
 comment on function drip.tick() is
-'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned; where drip.apply_retention asks for it also message_values_purged, late_results_purged, raw_facts_purged, events_reduced, months_reduced; where facts came early, reactions had failed or senders went over their guardrails also facts_matched, reactions_resolved, senders_paused.';
+'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned; where drip.apply_retention asks for it also message_values_purged, late_results_purged, raw_facts_purged, audit_entries_purged, events_reduced, months_reduced; where facts came early, reactions had failed or senders went over their guardrails also facts_matched, reactions_resolved, senders_paused; tests_purged where tests were over thirty days ago.';

@@ -35,9 +35,9 @@ from (
   ('{"contact_external_id": "bob"}', '^PT404 \| contact not found', 'H2: nor is one named by its foreign external_id'),
   ('{"external_id": "new"}', '^PT404 \| contact not found', 'PT404: a new deal needs a contact'),
   ('{"external_id": "d1", "contact_id": null}', '^PT404 \| contact not found', 'PT404: an old one keeps having one'),
-  ('{"contact_external_id": "ann", "amount": "much"}', '^PT422 \| invalid deal \| amount: much', 'PT422: an amount is a number'),
+  ('{"contact_external_id": "ann", "amount": "much"}', '^PT422 \| invalid deal \| deal.amount: much', 'PT422: an amount is a number'),
   ('{"contact_external_id": "ann", "currency": "euro"}', '^PT422 \| invalid deal', 'PT422: a currency has three letters'),
-  ('{"contact_id": "x"}', '^PT422 \| invalid deal \| contact_id: x', 'PT422: an id is a number'),
+  ('{"contact_id": "x"}', '^PT422 \| invalid deal \| deal.contact_id: x', 'PT422: an id is a number'),
   ('{"contact_external_id": "ann", "stge": "won"}', '^PT422 \| invalid deal \| deal.stge: .*did you mean "stage"', 'PT422: the nearest key is named')
 ) as c (deal, expected, rule);
 select is(pg_temp.deals(), 'eve/Big/won/EUR ann/Other', 'a refused deal changes nothing');

@@ -49,7 +49,7 @@ select results_eq(
     {"channel": "email", "address": "later@example.net"}, 7]') as s $$,
   $$ values (1, 'suppressed', null), (2, 'suppressed', null), (3, 'invalid', 'address: an email address is needed'), (4, 'invalid', 'channel: fax'),
     (5, 'invalid', 'reason: one of opted_out, unsubscribed, suppressed, complained, bounced, invalid_address, rejected_policy, erased, manual is needed'),
-    (6, 'invalid', 'sequence_key: none'), (7, 'already_suppressed', null), (8, 'invalid', 'address: a phone number in the form +491701234567 is needed') $$,
+    (6, 'invalid', 'sequence_key: none'), (7, 'already_suppressed', null), (8, 'invalid', 'suppressions[7]: a JSON object is needed') $$,
   'a list is taken row by row; a bad one stops no other'
 );
 select is(

@@ -155,7 +155,7 @@ select results_eq(
       "exit_on": {"deal_created": "yes", "deal_stages": "won", "deals": 1}, "goal": {"within": "tomorrow"}, "enroll_on": [{"tag": "x"}, {"deal_stage": ""}, {}]}')) as p
     order by 1 $$,
   array[
-    'enroll_on[0].tag unknown_key', 'enroll_on[1] invalid', 'enroll_on[2] invalid', 'exit_on.deal_created invalid', 'exit_on.deal_stages invalid',
+    'enroll_on[0].tag unknown_key', 'enroll_on[1].deal_stage invalid', 'enroll_on[2] invalid', 'exit_on.deal_created invalid', 'exit_on.deal_stages invalid',
     'exit_on.deals unknown_key', 'goal.deal_stages required', 'goal.within invalid'
   ],
   'what cannot be meant is refused with its place'

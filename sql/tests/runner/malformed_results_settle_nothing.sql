@@ -14,10 +14,10 @@ cross join lateral (
   values
   ('null', null, 'results: a JSON array is needed'),
   ('an object', c.claim || '{"outcome": "sent"}', 'results: a JSON array is needed'),
-  ('an unknown outcome', jsonb_build_array(c.claim || '{"outcome": "sent"}', c.claim || '{"outcome": "snet"}'), 'results[1]: %'),
-  ('no token', jsonb_build_array(c.claim || '{"outcome": "sent"}', (c.claim - 'claim_token') || '{"outcome": "sent"}'), 'results[1]: %'),
-  ('an id that is no number', jsonb_build_array(c.claim || '{"outcome": "sent", "enrollment_id": "1; drop"}'), 'results[0]: %'),
-  ('a list of numbers', '[1]', 'results[0]: 1')
+  ('an unknown outcome', jsonb_build_array(c.claim || '{"outcome": "sent"}', c.claim || '{"outcome": "snet"}'), 'results[1].%'),
+  ('no token', jsonb_build_array(c.claim || '{"outcome": "sent"}', (c.claim - 'claim_token') || '{"outcome": "sent"}'), 'results[1].%'),
+  ('an id that is no number', jsonb_build_array(c.claim || '{"outcome": "sent", "enrollment_id": "1; drop"}'), 'results[0].%'),
+  ('a list of numbers', '[1]', 'results[0]: an object is needed')
 ) as x (what, results, detail);
 select is(
   drip_test.place(drip_test.org(), drip_test.enrollment('ann')), 'active s1, attempt 0, due 2026-03-02 09:00', 'C0: nothing is settled, nothing advances'

@@ -8,7 +8,7 @@ select
   f.name,
   array['drip_app']
 from unnest(array[
-    'add_member', 'apply_channel_account', 'apply_sequence', 'apply_whatsapp_template', 'enroll', 'enroll_deals', 'enroll_many',
+    'add_member', 'apply_channel_account', 'apply_sequence', 'apply_whatsapp_template', 'audit_log', 'enroll', 'enroll_deals', 'enroll_many',
     'enroll_tagged',
     'enrollment_history',
     'erase_contact',
@@ -18,10 +18,11 @@ from unnest(array[
     'list_channel_accounts',
     'list_contacts',
     'list_enrollments',
-    'list_sequences', 'migrate_enrollments', 'pause_enrollment', 'pause_enrollments', 'reconsent', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
+    'list_sequences', 'list_tests', 'migrate_enrollments', 'pause_enrollment', 'pause_enrollments', 'preview', 'reconsent', 'remove_enrollment', 'remove_enrollments', 'replace_sender',
     'resume_enrollment',
     'resume_enrollments',
     'retry_failed',
+    'send_test',
     'set_sequence_status',
     'simulate',
     'suppress',

@@ -12,6 +12,8 @@ insert into exceptions values
 ('provider_events_guard_idx', 'tick finds what counts against senders of all organizations'),
 ('sender_hours_guard_idx', 'the same, of what was refused at once'),
 ('reaction_failures_due_idx', 'tick finds the reactions to try again of all organizations'),
+('test_messages_due_idx', 'claim finds the tests of all organizations'),
+('test_messages_settled_idx', 'tick purges the tests of all organizations'),
 ('events_default_months_idx', 'tick finds the months that have no partition, of all organizations');
 
 create temporary view organization_indexes as

@@ -47,6 +47,7 @@ select set_eq(
     'profiles',
     'secret_keys',
     'reasons',
+    'role_permissions',
     'machine_agents',
     'bounce_codes',
     'status_transitions',

@@ -32,7 +32,7 @@ insert into analyst_columns values
 create temporary table closed_tables (name text primary key) on commit drop;
 insert into closed_tables
 select unnest(array[
-  'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
+  'audit_entries', 'contacts', 'contact_tags', 'deals', 'detached_claims', 'late_results', 'login_organizations', 'members',
   'migration_state',
   'migrations',
   'profiles',
@@ -41,9 +41,11 @@ select unnest(array[
   'reduced_events',
   'replans', 'inboxes', 'tracking_hits', 'step_links', 'sender_hours', 'machine_agents', 'bounce_codes',
   'retention',
+  'role_permissions',
   'secret_keys',
   'simulations',
   'status_transitions',
+  'test_messages',
   'timezones',
   'version_senders', 'wakeups', 'whatsapp_templates'
 ]);

@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 44 + 24);
+select plan(3 + 48 + 26);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -23,6 +23,7 @@ insert into calls values
 ('apply_channel_account', $$drip.apply_channel_account(%1$s, '{"key": "box-b", "display_name": "mine now"}')$$),
 ('apply_sequence', $$drip.apply_sequence(%1$s, drip_test.email_definition('seq-b'))$$),
 ('apply_whatsapp_template', $$drip.apply_whatsapp_template(%1$s, '{"name": "x"}')$$),
+('audit_log', $$drip.audit_log(%1$s)$$),
 ('classify_hits', $$drip.classify_hits(%1$s)$$),
 ('enroll', $$drip.enroll(%1$s, 'seq-b', %2$s)$$),
 ('enroll_deals', $$drip.enroll_deals(%1$s, 'seq-b', deal_ids => array[%3$s])$$),
@@ -37,10 +38,12 @@ insert into calls values
 ('list_contacts', $$drip.list_contacts(%1$s)$$),
 ('list_enrollments', $$drip.list_enrollments(%1$s, 'seq-b')$$),
 ('list_sequences', $$drip.list_sequences(%1$s)$$),
+('list_tests', $$drip.list_tests(%1$s)$$),
 ('migrate_enrollments', $$drip.migrate_enrollments(%1$s, 'seq-b', 1, false)$$),
 ('pause_enrollment', $$drip.pause_enrollment(%1$s, %4$s)$$),
 ('pause_enrollments', $$drip.pause_enrollments(%1$s, array[%4$s])$$),
 ('pause_lane', $$drip.pause_lane(%1$s, %5$s, 'x')$$),
+('preview', $$drip.preview(%1$s, 'seq-b', 's1', %2$s)$$),
 ('reconsent', $$drip.reconsent(%1$s, %2$s, 'email', '{"source": "x"}')$$),
 ('record_inbound', $$drip.record_inbound(%1$s, '{"channel": "email", "from_address": "x@example.net"}')$$),
 ('record_provider_event', $$drip.record_provider_event(%1$s, '{"provider_message_id": "x", "type": "delivered"}')$$),
@@ -53,6 +56,7 @@ insert into calls values
 ('resume_enrollments', $$drip.resume_enrollments(%1$s, array[%4$s])$$),
 ('resume_lane', $$drip.resume_lane(%1$s, %5$s)$$),
 ('retry_failed', $$drip.retry_failed(%1$s, array[%4$s])$$),
+('send_test', $$drip.send_test(%1$s, 'seq-b', 's1', %2$s, 'x@example.com')$$),
 ('set_sequence_status', $$drip.set_sequence_status(%1$s, 'seq-b', 'paused')$$),
 ('simulate', $$drip.simulate(%1$s, 'seq-b')$$),
 ('suppress', $$drip.suppress(%1$s, 'email', 'x@example.net')$$),
@@ -103,12 +107,14 @@ where c.name in (
     'migrate_enrollments',
     'pause_enrollment',
     'pause_lane',
+    'preview',
     'reconsent',
     'remove_enrollment',
     'replace_sender',
     'resolve_unknown',
     'resume_enrollment',
     'resume_lane',
+    'send_test',
     'set_sequence_status', 'simulate', 'upsert_deal', 'why'
   )
 order by c.name;

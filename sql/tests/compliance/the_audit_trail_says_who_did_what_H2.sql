@@ -1,0 +1,77 @@
+begin;
+select plan(14);
+select drip_test.keep('b', drip_test.organization('B'));
+select drip_test.keep('a', drip_test.organization('A'));
+select drip_test.mailbox(drip_test.org(), 'box');
+select drip_test.email_sequence(drip_test.org(), 'mails', 1);
+select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"first_name": "Annabel"}'));
+select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-00000000000a', 'boss@example.com', role => 'admin');
+select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-00000000000b', 'hand@example.com');
+select results_eq(
+  $$ select l.function_name, l.login = session_user, l.profile_id, l.arguments from drip.audit_log(drip_test.org(), "limit" => 1) as l $$,
+  $$ values ('add_member', true, null::uuid, '{"profile_id": "00000000-0000-0000-0000-00000000000b", "role": "member"}'::jsonb) $$,
+  'H2: a service is named by its login'
+);
+select is(
+  (select l.function_name from drip.audit_log(drip_test.org()) as l order by l.entry_id limit 1), 'create_organization',
+  'H2: the trail begins with the organization itself'
+);
+
+create role drip_test_web login in role drip_app;
+set local session authorization drip_test_web;
+select is(session_user::text || '/' || current_user::text, 'drip_test_web/drip_test_web', 'the test is an application login');
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-00000000000b"}', true);
+select drip_test.keep('e', enrollment_id) from drip.enroll(drip_test.org(), 'mails', drip_test.kept('ann'));
+select drip.remove_enrollments(drip_test.org(), array[drip_test.kept('e')], 'Annabel asked for it');
+select matches(
+  drip_test.error_of('select drip.audit_log(drip_test.org())'), '^PT403 \| not allowed \| audit_log needs the role admin; yours is member',
+  'H2: a member does not read the trail'
+);
+select matches(
+  drip_test.error_of('select drip.remove_enrollment(drip_test.org(), -1)'), '^PT404', 'a call that fails'
+);
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-00000000000a"}', true);
+select results_eq(
+  $$ select l.function_name, l.login, l.profile_id, l.arguments from drip.audit_log(drip_test.org(), "limit" => 2) as l $$,
+  format($$
+    values
+    ('remove_enrollments', 'drip_test_web', '00000000-0000-0000-0000-00000000000b'::uuid, '{"enrollments": {"ids": [%1$s], "count": 1}}'::jsonb),
+    ('enroll', 'drip_test_web', '00000000-0000-0000-0000-00000000000b', '{"contact_id": %2$s, "sequence_key": "mails"}')
+  $$, drip_test.kept('e'), drip_test.kept('ann')),
+  'H2: a person is named by login and profile; what failed is not in the trail'
+);
+select matches(drip_test.error_of('select drip.audit_log(drip_test.kept(''b''))'), '^PT404', 'H2: the trail of another organization is not found');
+select matches(drip_test.error_of('select drip.audit_log(drip_test.org(), "limit" => 0)'), '^PT422', 'PT422: a limit is positive');
+select is((
+  select count(*) from drip.audit_log(drip_test.org(), before => (select min(l.entry_id) + 1 from drip.audit_log(drip_test.org()) as l))
+), 1::bigint, 'pages go back in time');
+select drip.erase_contact(drip_test.org(), drip_test.kept('ann'));
+reset session authorization;
+select is_empty(
+  $$ select a.arguments from drip_core.audit_entries as a where a::text ~* 'annabel|ann@' $$,
+  'X7: words and addresses of people are never written to the trail'
+);
+
+select matches(drip_test.error_of('update drip_core.audit_entries set login = ''x'''), '^PT409', 'H2: the trail is append-only');
+select matches(drip_test.error_of('delete from drip_core.audit_entries'), '^PT409', 'H2: for deletions as well');
+
+-- every function that changes something on behalf of an organization, those that runners feed aside
+select is_empty(
+  $$
+    select p.proname
+    from pg_proc as p
+    join drip_core.role_permissions as r on r.permission = p.proname
+    where p.pronamespace = 'drip'::regnamespace and p.provolatile = 'v'
+      and p.proname not in ('classify_hits', 'record_inbound', 'record_provider_event', 'record_provider_events', 'simulate', 'why')
+      and p.prosrc !~ format('_(audit|authorize)\([^;]*''%s''', p.proname)
+  $$,
+  'H2: every function that changes something writes to the trail'
+);
+
+-- retention
+create temporary table before_purge on commit drop as select count(*)::int as n from drip_core.audit_entries;
+select is((
+  select x.purged from drip_core._purge_audit_entries(drip_core.now() + interval '1 hour', '{}') as x
+), (select n from before_purge), 'entries go by their age, in bounded pieces');
+select * from finish();
+rollback;
