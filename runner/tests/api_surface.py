@@ -176,8 +176,7 @@ def build_world(url: str) -> World:
             name: token[:2] + "".join("0123456789abcdef"[15 - int(c, 16)] for c in token[2:])
             for name, token in tenants["b"].words.items()
             if name.endswith("_token")
-        }
-        | {"profile_id": "99999999-9999-4999-8999-999999999999"},
+        },
     )
     return World(tenants["a"], tenants["b"], nowhere)
 
@@ -203,21 +202,19 @@ def _number_from(connection: psycopg.Connection[Any], start: int) -> None:
 
 def _fill(connection: psycopg.Connection[Any], mark: str) -> Tenant:
     connection.execute("select pg_temp.fill(%s)", (f"{HIDDEN}{mark}",))
-    connection.execute("select pg_temp.more(%s)", (mark,))
     (org,) = _one(connection, "select drip_test.org()")
+    words = _words(mark)
+    for role in ("admin", "viewer"):
+        connection.execute(
+            "select drip.add_member(%s, %s, %s, null, %s)",
+            (org, words[f"{role}_id"], words[f"{role}_email"], role),
+        )
+    connection.execute("select pg_temp.more(%s)", (mark,))
     (ids,) = _one(connection, "select pg_temp.ids(%s, %s)", (org, mark))
     (link,), (message,) = connection.execute(
         "select pg_temp.tokens(%s, %s)", (org, ids["sent_id"])
     ).fetchall()
-    words = _words(mark) | {"message_token": message, "link_token": link}
-    for role in ("admin", "viewer"):
-        profile = f"{'abcdef'['ab'.index(mark)] * 8}-0000-4000-8000-00000000000{len(role)}"
-        words["profile_id" if role == "admin" else f"{role}_id"] = profile
-        connection.execute(
-            "select drip.add_member(%s, %s, %s, null, %s)",
-            (org, profile, f"{role}@hidden.example", role),
-        )
-    return Tenant(mark, ids, words)
+    return Tenant(mark, ids, words | {"message_token": message, "link_token": link})
 
 
 def _words(mark: str) -> dict[str, str]:
@@ -233,6 +230,10 @@ def _words(mark: str) -> dict[str, str]:
         "email": f"person-{mark}1@{mark}.example",
         "gone": f"gone@{mark}.example",
         "sender": f"box-{mark}@hidden.example",
+        "admin_id": f"{ord(mark):08}-0000-4000-8000-000000000001",
+        "viewer_id": f"{ord(mark):08}-0000-4000-8000-000000000002",
+        "admin_email": f"admin-{mark}@members.example",
+        "viewer_email": f"viewer-{mark}@members.example",
         "provider_message_id": f"<sent@{mark}>",
     }
 
@@ -279,17 +280,13 @@ def callers(world: World) -> list[Caller]:
     return [
         Caller("bound", True, {}, False),
         Caller("bound+setting of A", True, organization(a), False),
-        Caller("bound+jwt of A", True, claims(sub=world.a["profile_id"]) | organization(a)),
+        Caller("bound+jwt of A", True, claims(sub=world.a["admin_id"]) | organization(a)),
         Caller("setting", False, organization(b)),
-        Caller("jwt", False, claims(sub=world.b["profile_id"]), False),
-        Caller(
-            "jwt+setting of A", False, claims(sub=world.b["profile_id"]) | organization(a), False
-        ),
-        Caller(
-            "jwt+claim of A", False, claims(sub=world.b["profile_id"], organization_id=a), False
-        ),
+        Caller("jwt", False, claims(sub=world.b["admin_id"]), False),
+        Caller("jwt+setting of A", False, claims(sub=world.b["admin_id"]) | organization(a), False),
+        Caller("jwt+claim of A", False, claims(sub=world.b["admin_id"], organization_id=a), False),
         Caller("viewer", False, claims(sub=world.b["viewer_id"])),
-        Caller("stranger", False, claims(sub=world.nowhere["profile_id"]) | organization(a), False),
+        Caller("stranger", False, claims(sub=world.nowhere["admin_id"]) | organization(a), False),
         Caller("no organization", False, {}, False),
         Caller("anonymous", False, claims(role="anon") | organization(a)),
     ]
@@ -426,7 +423,7 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
     ("search", "text"): _of("external_id"),
     # third parties know a message token; who has the token of a link may do what the link does
     ("token", "text"): _of("message_token"),
-    ("profile_id", "uuid"): _of("profile_id"),
+    ("profile_id", "uuid"): _of("admin_id"),
     ("account", "jsonb"): _json(
         lambda t: {"key": t["account_key"], "daily_limit": 7},
         lambda t: {

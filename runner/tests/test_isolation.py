@@ -93,7 +93,7 @@ def test_H2_both_organizations_have_rows_in_every_table(stage: Stage) -> None:
 
 def _caller_names(slow: bool) -> list[str]:
     values = {name: 1 for name in ("organization_id",)}
-    nobody = api_surface.Tenant("x", values, {"profile_id": "x", "viewer_id": "x"})
+    nobody = api_surface.Tenant("x", values, {"admin_id": "x", "viewer_id": "x"})
     world = World(nobody, nobody, nobody)
     return [c.name for c in callers(world) if c.in_fast_suite is not slow]
 
