@@ -120,7 +120,7 @@ def _problem(connection: psycopg.Connection[Any], file: str) -> str | None:
 
 
 def _likely(kind: str) -> list[str]:
-    hints = KINDS[kind][1] if kind in KINDS else ("foreign_ids",)
+    hints = KINDS[kind][1] if kind in KINDS else ("foreign_ids", "a_bound_runner")
     found = [file for hint in hints for file in FILES if file.startswith(hint)]
     assert len(found) >= len(hints), f"{kind}: no such files: {hints}"
     return found

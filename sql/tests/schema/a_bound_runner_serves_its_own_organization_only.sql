@@ -1,0 +1,55 @@
+-- A runner works for all organizations, unless its login is bound: then every function of the runner's role keeps to that.
+begin;
+select plan(5 + 11);
+select drip_test.keep('a', drip_test.organization('A'));
+select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"config": {"webhook": {"public_key": "of A"}, "imap": {"host": "of A"}}}'));
+select drip_test.email_sequence(drip_test.org(), 'mails', 1);
+select drip_test.enrolled(drip_test.org(), 'mails', drip_test.contacts(drip_test.org(), 3));
+select drip_test.keep('b', drip_test.organization('B'));
+create role drip_test_bound_runner login in role drip_runner;
+insert into drip_core.login_organizations (organization_id, login) values (drip_test.kept('b'), 'drip_test_bound_runner');
+
+-- %1$s A, %2$s its sender
+create temporary table calls (name text primary key, statement text not null) on commit drop;
+insert into calls values
+('claim', 'drip.claim(10, organization_id => %1$s)'),
+('inboxes', 'drip.inboxes(%1$s)'),
+('inbox_read', 'drip.inbox_read(%1$s, %2$s, ''INBOX'', 1, 1)'),
+('webhook_settings', 'drip.webhook_settings(%1$s, ''box'')'),
+('classify_hits', 'drip.classify_hits(%1$s)'),
+('pause_lane', 'drip.pause_lane(%1$s, %2$s, ''x'')'),
+('record_inbound', 'drip.record_inbound(%1$s, ''{"channel": "email", "from_address": "x@example.net"}'')'),
+('record_provider_event', 'drip.record_provider_event(%1$s, ''{"provider_message_id": "x", "type": "delivered"}'')'),
+('record_provider_events', 'drip.record_provider_events(%1$s, ''[]'')'),
+('resolve_unknown', 'drip.resolve_unknown(%1$s, 1, 1, ''sent'')'),
+('resume_lane', 'drip.resume_lane(%1$s, %2$s)');
+grant select on calls to drip_runner;
+select set_eq(
+  $$
+    select p.proname::text from pg_proc as p
+    where p.pronamespace = 'drip'::regnamespace and p.proargnames @> array['organization_id'] and has_function_privilege('drip_runner', p.oid, 'execute')
+  $$,
+  $$ select name from calls $$,
+  'H2: every function of the runner that takes an organization is tried here'
+);
+
+set local session authorization drip_test_bound_runner;
+select is(session_user::text || '/' || current_user::text, 'drip_test_bound_runner/drip_test_bound_runner', 'the test is a bound runner');
+select
+  matches(
+    drip_test.error_of('select * from ' || format(c.statement, drip_test.kept('a'), drip_test.kept('box'))), '^PT404 \| organization not found',
+    'H2: ' || c.name || ' does not find A'
+  )
+from calls as c
+order by c.name;
+select is((select count(*) from drip.claim(10)), 0::bigint, 'H2: without naming one it claims nothing of A');
+reset session authorization;
+select is((
+  select l.status::text from drip_core.lanes as l
+  where l.organization_id = drip_test.kept('a') and l.channel_account_id = drip_test.kept('box')
+), 'active', 'H2: A''s sender is as it was');
+select is_empty(
+  $$ select from drip_core.inboxes as i where i.organization_id = drip_test.kept('a') $$, 'H2: and its mailbox unread'
+);
+select * from finish();
+rollback;
