@@ -165,7 +165,7 @@ and (x.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey and (x.indkey::i
 where f.contype = 'f' and f.conparentid = 0 and f.connamespace = 'drip_core'::regnamespace
 group by f.oid
 -- the only one there is for it
-having count(*) = 1 and not bool_or(x.indisunique) and not bool_or(coalesce(pg_get_expr(x.indpred, x.indrelid), 'is not null') !~* 'is not null');
+having count(*) = 1 and not bool_or(x.indisunique) and bool_and(coalesce(pg_get_expr(x.indpred, x.indrelid) ~ '^\(?\w+ IS NOT NULL\)?$', true));
 
 -- kind: index made twice | no_index_is
 select x.indexrelid::regclass::text, regexp_replace(pg_get_indexdef(x.indexrelid), 'INDEX \S+ ON', 'INDEX one_more ON')
