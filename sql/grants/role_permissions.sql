@@ -31,5 +31,5 @@ from (
 ) as d (least_role, permissions)
 cross join lateral unnest(d.permissions) as p (permission)
 on conflict on constraint role_permissions_pkey do update
-set least_role = excluded.least_role
-where role_permissions.least_role <> excluded.least_role;
+  set least_role = excluded.least_role
+  where role_permissions.least_role <> excluded.least_role;

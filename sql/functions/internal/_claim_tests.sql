@@ -63,7 +63,7 @@ begin
     if v_lane.status is null or v_lane.status <> 'active' or v_lane.next_slot_at > v_now or v_lane.leased > 0 then
       if v_test.created_at > v_now - interval '1 hour' then
         update drip_core.test_messages as t
-        set due_at = greatest(v_now + interval '10 seconds', least(v_lane.next_slot_at, v_now + interval '10 minutes'))
+        set due_at = greatest(v_now + interval '10 seconds', least(v_lane.next_slot_at, v_now + interval '1 minute'))
         where t.organization_id = v_test.organization_id and t.id = v_test.id;
         continue;
       end if;

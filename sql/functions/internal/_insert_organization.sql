@@ -17,7 +17,7 @@ begin atomic
     insert into drip_core.audit_entries (organization_id, function_name)
     select
       m.id,
-      'create_organization'
+      'create_organization' as function_name
     from made as m
   )
 

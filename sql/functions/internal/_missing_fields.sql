@@ -14,10 +14,10 @@ begin atomic
       where f.value is null
     )
   from drip_core.steps as s
-  inner join drip_core.contacts as c on c.organization_id = s.organization_id and c.id = (_missing_fields.enrollment).contact_id
-  inner join drip_core.organizations as o on o.id = s.organization_id
-  left join drip_core.deals as d on d.organization_id = s.organization_id and d.id = (_missing_fields.enrollment).deal_id
-  left join drip_core.channel_accounts as a on a.organization_id = s.organization_id and a.id = (_missing_fields.enrollment).channel_account_id
+  inner join drip_core.contacts as c on s.organization_id = c.organization_id and c.id = (_missing_fields.enrollment).contact_id
+  inner join drip_core.organizations as o on s.organization_id = o.id
+  left join drip_core.deals as d on s.organization_id = d.organization_id and d.id = (_missing_fields.enrollment).deal_id
+  left join drip_core.channel_accounts as a on s.organization_id = a.organization_id and a.id = (_missing_fields.enrollment).channel_account_id
   where s.organization_id = (_missing_fields.enrollment).organization_id and s.id = (_missing_fields.enrollment).step_id;
 end;
 

@@ -14,8 +14,8 @@ begin atomic
       _secret_problem.config as value
     union all
     select
-      l.path || case when c.key is null then format('[%s]', c.ordinal - 1) else '.' || left(c.key, 60) end,
-      coalesce(c.key, l.key),
+      l.path || case when c.key is null then format('[%s]', c.ordinal - 1) else '.' || left(c.key, 60) end as path,
+      coalesce(c.key, l.key) as key,
       c.value
     from leaves as l
     cross join

@@ -30,7 +30,8 @@ from (
   ('{"secret_ref": null}')
 ) as c (settings);
 -- what was stored before is not in the way of a change of something else
-update drip_core.channel_accounts set config = '{"password": "old"}' where organization_id = drip_test.org();
+update drip_core.channel_accounts set config = '{"password": "old"}'
+where organization_id = drip_test.org();
 select is(pg_temp.answer('{"display_name": "New"}'), 'no error', 'an account with an old config can be changed');
 select * from finish();
 rollback;

@@ -1,7 +1,9 @@
 begin;
 select plan(8);
 select is(
-  drip.apply_retention('{}'), '{"audit_entries": null, "event_details": null, "late_results": null, "message_values": null, "raw_facts": null}', 'everything is kept for ever'
+  drip.apply_retention('{}'),
+  '{"audit_entries": null, "event_details": null, "late_results": null, "message_values": null, "raw_facts": null}',
+  'everything is kept for ever'
 );
 select is(
   drip.apply_retention('{"message_values": "1 year", "event_details": "2 years"}'),
@@ -9,7 +11,8 @@ select is(
 );
 select is(
   drip.apply_retention('{"message_values": "18 mons"}'),
-  '{"audit_entries": null, "event_details": "2 years", "late_results": null, "message_values": "1 year 6 mons", "raw_facts": null}', 'an absent key keeps its setting'
+  '{"audit_entries": null, "event_details": "2 years", "late_results": null, "message_values": "1 year 6 mons", "raw_facts": null}',
+  'an absent key keeps its setting'
 );
 select is(
   drip.apply_retention('{"message_values": null}'),
@@ -28,7 +31,9 @@ select is(
   'PT422 | invalid settings | settings.raw_facts: "30 days"', 'raw facts for as long as rates look back'
 );
 select is(
-  drip.apply_retention('{}'), '{"audit_entries": null, "event_details": "2 years", "late_results": null, "message_values": null, "raw_facts": null}', 'a refused call changes nothing'
+  drip.apply_retention('{}'),
+  '{"audit_entries": null, "event_details": "2 years", "late_results": null, "message_values": null, "raw_facts": null}',
+  'a refused call changes nothing'
 );
 select * from finish();
 rollback;

@@ -13,7 +13,10 @@ select results_eq(
   'H2: a service is named by its login'
 );
 select is(
-  (select l.function_name from drip.audit_log(drip_test.org()) as l order by l.entry_id limit 1), 'create_organization',
+  (
+    select l.function_name from drip.audit_log(drip_test.org()) as l
+    order by l.entry_id limit 1
+  ), 'create_organization',
   'H2: the trail begins with the organization itself'
 );
 

@@ -13,7 +13,12 @@ select drip.apply_sequence(drip_test.org(), '{"key": "welcome", "steps": [
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"attributes": {"plan": "pro"}, "last_name": "Lee"}'));
 select drip_test.keep('bob', drip_test.contact(drip_test.org(), 'bob', '{"first_name": "B<o>b", "attributes": {"plan": "pro"}, "last_name": "Ox"}'));
 select drip.upsert_deal(drip_test.org(), '{"external_id": "d", "contact_external_id": "ann", "name": "Big one"}');
-select drip_test.keep('e', enrollment_id) from drip.enroll(drip_test.org(), 'welcome', drip_test.kept('ann'), (select id from drip_core.deals where organization_id = drip_test.org()));
+select drip_test.keep('e', enrollment_id)
+from drip.enroll(drip_test.org(), 'welcome', drip_test.kept(
+    'ann'), (
+    select id from drip_core.deals
+    where organization_id = drip_test.org()
+  ));
 
 -- what a message looks like without what makes it the contact's own: its tokens
 create function pg_temp.plain(p jsonb)
@@ -50,7 +55,10 @@ create temporary table before_preview on commit drop as select pg_temp.written()
 create temporary table p on commit drop as select drip.preview(drip_test.org(), 'welcome', 'intro', drip_test.kept('ann')) as j;
 select is(pg_temp.written(), (select state from before_preview), 'H2: a preview writes nothing');
 select is(
-  (select p.provolatile::text from pg_proc as p where p.pronamespace = 'drip'::regnamespace and p.proname = 'preview'), 's',
+  (
+    select p.provolatile::text from pg_proc as p
+    where p.pronamespace = 'drip'::regnamespace and p.proname = 'preview'
+  ), 's',
   'H2: it is declared so, too: PostgreSQL refuses it to write'
 );
 select is((select j ->> 'would_send' from p), 'true', 'it says that it would go out');
@@ -61,11 +69,13 @@ select ok(
 );
 select is(
   (
-    select string_agg(distinct coalesce(drip_core._read_token(t.parts[1], 'link') ::text, ''), ' ')
+    select string_agg(distinct coalesce(drip_core._read_token(t.parts[1], 'link')::text, ''), ' ')
     from p cross join lateral regexp_matches(p.j::text, '/[uco]/([0-9a-f]{66})', 'g') as t (parts)
     where exists (
-      select from drip_core._read_token(t.parts[1], 'link') as k join drip_core.enrollments as e on e.organization_id = k.organization_id and e.id = k.enrollment_id
-    )
+        select
+        from drip_core._read_token(t.parts[1], 'link') as k
+        inner join drip_core.enrollments as e on k.organization_id = e.organization_id and k.enrollment_id = e.id
+      )
   ), null, 'H2: they lead to no contact'
 );
 select is(drip.unsubscribe((select substring(p.j ->> 'text_body' from '/u/([0-9a-f]{66})') from p)) ->> 'ended', '0', 'H2: its link unsubscribes nobody');
@@ -88,22 +98,34 @@ select is(
   'values are escaped for who is not enrolled, too'
 );
 select is(
-  (select concat_ws(' ', j -> 'missing_fields', j ->> 'text_body', j ->> 'reason', j ->> 'effect') from drip.preview(drip_test.org(), 'welcome', 'strict', drip_test.kept('cat')) as j),
+  (
+    select concat_ws(' ', j -> 'missing_fields', j ->> 'text_body', j ->> 'reason', j ->> 'effect')
+    from drip.preview(drip_test.org(), 'welcome', 'strict', drip_test.kept('cat')) as j
+  ),
   '["contact.attributes.plan", "contact.last_name"] missing_field ends_enrollment', 'a missing value is named, nothing is rendered without it'
 );
 select drip.suppress(drip_test.org(), 'email', 'bob@example.net', 'unsubscribed');
 select is(
-  (select concat_ws(' ', j ->> 'would_send', j ->> 'reason', j ->> 'effect', j ->> 'subject') from drip.preview(drip_test.org(), 'welcome', 'intro', drip_test.kept('bob')) as j),
+  (
+    select concat_ws(' ', j ->> 'would_send', j ->> 'reason', j ->> 'effect', j ->> 'subject')
+    from drip.preview(drip_test.org(), 'welcome', 'intro', drip_test.kept('bob')) as j
+  ),
   'false opted_out ends_enrollment Hi B<o>b', 'who would not get it: the reason, and what it would have been'
 );
 select matches(
-  drip_test.error_of('select drip.preview(drip_test.org(), ''welcome'', ''into'', drip_test.kept(''ann''))'), '^PT404 \| step not found \| .*step_key: into', 'PT404: a step'
+  drip_test.error_of('select drip.preview(drip_test.org(), ''welcome'', ''into'', drip_test.kept(''ann''))'),
+  '^PT404 \| step not found \| .*step_key: into',
+  'PT404: a step'
 );
 select matches(
-  drip_test.error_of('select drip.preview(drip_test.org(), ''welcome'', ''intro'', drip_test.kept(''stranger''))'), '^PT404 \| contact not found', 'H2: PT404: a contact of another organization'
+  drip_test.error_of('select drip.preview(drip_test.org(), ''welcome'', ''intro'', drip_test.kept(''stranger''))'),
+  '^PT404 \| contact not found',
+  'H2: PT404: a contact of another organization'
 );
 select matches(
-  drip_test.error_of('select drip.preview(drip_test.kept(''b''), ''welcome'', ''intro'', drip_test.kept(''stranger''))'), '^PT404 \| organization not found', 'H2: PT404: another organization'
+  drip_test.error_of('select drip.preview(drip_test.kept(''b''), ''welcome'', ''intro'', drip_test.kept(''stranger''))'),
+  '^PT404 \| organization not found',
+  'H2: PT404: another organization'
 );
 select drip_test.no_violations();
 select * from finish();

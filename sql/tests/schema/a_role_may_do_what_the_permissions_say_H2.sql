@@ -5,27 +5,38 @@ select plan(13);
 select drip_test.keep('a', drip_test.organization('A'));
 insert into drip_core.profiles (id) select ('00000000-0000-0000-0000-00000000000' || n)::uuid from generate_series(1, 4) as n;
 insert into drip_core.members (organization_id, profile_id, role, email)
-select drip_test.kept('a'), ('00000000-0000-0000-0000-00000000000' || r.n)::uuid, r.name::drip.member_role, r.name || '@example.com'
+select
+  drip_test.kept('a'),
+  ('00000000-0000-0000-0000-00000000000' || r.n)::uuid,
+  r.name::drip.member_role,
+  r.name || '@example.com'
 from unnest(array['owner', 'admin', 'member', 'viewer']) with ordinality as r (name, n);
 
 create temporary view api as
 select
   p.proname::text as name,
   format('select drip.%I(%s)', p.proname, (
-    select string_agg(
-      case when a.name = 'organization_id' then drip_test.kept('a')::text else format('%I => null::%s', a.name, a.type::regtype) end,
-      ', ' order by a.ordinal
-    )
+    select
+      string_agg(
+        case when a.name = 'organization_id' then drip_test.kept('a')::text else format('%I => null::%s', a.name, a.type::regtype) end,
+        ', ' order by a.ordinal
+      )
     from unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) with ordinality as a (name, type, ordinal)
     where a.ordinal <= p.pronargs - p.pronargdefaults
   )) as statement
 from pg_proc as p
 where p.pronamespace = 'drip'::regnamespace and p.proargnames[1:p.pronargs] @> array['organization_id']
   and has_function_privilege('drip_app', p.oid, 'execute');
-create temporary table calls on commit drop as select api.name, api.statement from api;
+create temporary table calls on commit drop as select
+  api.name,
+  api.statement
+from api;
 grant select on calls to drip_app;
 create temporary table permissions on commit drop as
-select p.permission as name, p.least_role from drip_core.role_permissions as p;
+select
+  p.permission as name,
+  p.least_role
+from drip_core.role_permissions as p;
 grant select on permissions to drip_app;
 
 select set_eq(
@@ -66,11 +77,12 @@ begin
   end loop;
 end;
 $$;
-select set_eq(
-  format('select pg_temp.refused_to(%L)', r.name),
-  format('select p.name from permissions as p where p.least_role < %L and p.name <> ''assign_owner''', r.name),
-  'H2: ' || r.name || ' may do exactly what the permissions say'
-)
+select
+  set_eq(
+    format('select pg_temp.refused_to(%L)', r.name),
+    format('select p.name from permissions as p where p.least_role < %L and p.name <> ''assign_owner''', r.name),
+    'H2: ' || r.name || ' may do exactly what the permissions say'
+  )
 from unnest(array['owner', 'admin', 'member', 'viewer']) as r (name);
 select is(
   drip_test.error_of(format('select drip.enroll(%s, ''x'', 1)', drip_test.kept('a'))),
@@ -84,7 +96,9 @@ select matches(
   '^PT403 \| not allowed \| assign_owner needs the role owner; yours is admin', 'H2: an admin makes no owner'
 );
 select matches(
-  drip_test.error_of(format('select drip.add_member(%s, ''00000000-0000-0000-0000-000000000001'', ''a@example.com'', role => ''viewer'')', drip_test.kept('a'))),
+  drip_test.error_of(
+    format('select drip.add_member(%s, ''00000000-0000-0000-0000-000000000001'', ''a@example.com'', role => ''viewer'')', drip_test.kept('a'))
+  ),
   '^PT403', 'H2: nor does it unmake one'
 );
 reset session authorization;
@@ -98,7 +112,8 @@ select is(
   concat_ws(' / ', drip_test.error_of(format('select drip.update_organization(%s, ''{}'')', drip_test.kept('a'))), (
     select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000001"}', true) is null
   ), drip_test.error_of(format('select drip.update_organization(%s, ''{}'')', drip_test.kept('a')))),
-  'PT403 | not allowed | update_organization needs the role admin; yours is member / f / PT403 | not allowed | update_organization needs the role admin; yours is member',
+  'PT403 | not allowed | update_organization needs the role admin; yours is member / f / '
+  || 'PT403 | not allowed | update_organization needs the role admin; yours is member',
   'H2: a login bound as member is no more by claiming to be the owner'
 );
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000004"}', true);
