@@ -17,6 +17,9 @@ declare
   v_previous int;
   v_kept int;
 begin
+  if v_word is null then
+    return null;
+  end if;
   foreach v_candidate in array _nearest_word.candidates loop
     v_row := array(select g from generate_series(0, length(v_candidate)) as g);
     for v_i in 1 .. length(v_word) loop
