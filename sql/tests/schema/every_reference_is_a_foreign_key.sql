@@ -29,6 +29,8 @@ insert into exceptions values
 ('provider_events', 'contact_id enrollment_id step_id channel_account_id provider_message_id', 'a fact lands whatever it is about'),
 ('tracking_hits', 'step_id event_id', 'its enrollment has the step; events have no key without their time'),
 ('reaction_failures', 'contact_id enrollment_id fact_id', 'what failed may be anything'),
+('audit_entries', 'organization_id profile_id', 'who did what outlives everybody'),
+('test_messages', 'test_id provider_message_id', 'ids of its own, and a provider''s'),
 ('contacts', 'external_id', 'of another system'),
 ('deals', 'external_id', 'of another system');
 

@@ -8,6 +8,7 @@ insert into kinds values
 ('bounce_codes', 'lookup'),
 ('status_transitions', 'lookup'),
 ('timezones', 'lookup'),
+('role_permissions', 'lookup'),
 ('migrations', 'ledger'),
 ('migration_state', 'ledger'),
 ('profiles', 'engine'),
