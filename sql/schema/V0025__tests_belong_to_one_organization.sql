@@ -2,7 +2,7 @@
 -- Locks: share row exclusive on test_messages and on what it refers to, for a moment: test_messages is new and nearly empty.
 -- The previous version meanwhile: does not know the table.
 
--- squawk-ignore adding-foreign-key-constraint, constraint-missing-not-valid
+-- squawk-ignore-file adding-foreign-key-constraint, constraint-missing-not-valid
 alter table drip_core.test_messages
 add constraint a_test_is_of_a_sequence foreign key (organization_id, sequence_id) references drip_core.sequences (organization_id, id),
 add constraint a_test_shows_a_step foreign key (organization_id, step_id) references drip_core.steps (organization_id, id),
