@@ -34,13 +34,13 @@ begin
   v_missing := drip_core._missing_fields(v_imagined);
   select m.reason, m.wait_until, m.merge_values
   into v_judged
-  from drip_core._check_messages(v_org, '{}', array[v_imagined]) as m;
+  from drip_core._check_imagined(v_org, v_imagined) as m;
   if cardinality(v_missing) = 0 then
     if (v_found.step).thread_root_id is not null and v_found.enrollment_id is not null then
       -- what it answers belongs to the enrollment there is
       v_imagined.id := v_found.enrollment_id;
       select jsonb_build_object('thread', m.merge_values -> 'thread') into v_thread
-      from drip_core._check_messages(v_org, '{}', array[v_imagined]) as m
+      from drip_core._check_imagined(v_org, v_imagined) as m
       where m.merge_values ? 'thread';
     end if;
     select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- An enrollment that is not stored, at a step, for _check_messages: what is previewed and tested is judged and filled in by
+-- An enrollment that is not stored, at a step, for _check_imagined: what is previewed and tested is judged and filled in by
 -- the code of the claim. Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._imagine_enrollment(
   step drip_core.steps, id bigint, contact_id bigint, channel_account_id bigint, deal_id bigint, enrolled_at timestamptz
