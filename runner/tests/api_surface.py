@@ -214,7 +214,14 @@ def _fill(connection: psycopg.Connection[Any], mark: str) -> Tenant:
     (link,), (message,) = connection.execute(
         "select pg_temp.tokens(%s, %s)", (org, ids["sent_id"])
     ).fetchall()
-    return Tenant(mark, ids, words | {"message_token": message, "link_token": link})
+    (test,) = _one(
+        connection,
+        "select test_id::text from drip_core.test_messages where organization_id = %s limit 1",
+        (org,),
+    )
+    return Tenant(
+        mark, ids, words | {"message_token": message, "link_token": link, "test_id": test}
+    )
 
 
 def _words(mark: str) -> dict[str, str]:
@@ -232,6 +239,7 @@ def _words(mark: str) -> dict[str, str]:
         "sender": f"box-{mark}@hidden.example",
         "admin_id": f"{ord(mark):08}-0000-4000-8000-000000000001",
         "viewer_id": f"{ord(mark):08}-0000-4000-8000-000000000002",
+        "test_id": f"{ord(mark):08}-0000-4000-8000-000000000003",
         "admin_email": f"admin-{mark}@members.example",
         "viewer_email": f"viewer-{mark}@members.example",
         "provider_message_id": f"<sent@{mark}>",
@@ -420,6 +428,9 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
     ("tag", "text"): _of("tag"),
     ("stage", "text"): _of("stage"),
     ("address", "text"): _of("gone"),
+    ("before", "bigint"): lambda t: [None, t["organization_id"]],
+    ("test_id", "uuid"): _of("test_id"),
+    ("to_address", "text"): _of("admin_email"),
     ("search", "text"): _of("external_id"),
     # third parties know a message token; who has the token of a link may do what the link does
     ("token", "text"): _of("message_token"),

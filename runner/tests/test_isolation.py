@@ -209,6 +209,29 @@ def test_H2_L7_functions_tell_and_change_nothing_of_a_foreign_organization(
     _probe(stage, role, caller)
 
 
+def test_H2_a_viewer_changes_nothing_of_its_own_organization(stage: Stage) -> None:
+    """What a role may not do answers PT403, and so does what a function does before it asks."""
+    world = World(stage.world.b, stage.world.a, stage.world.nowhere)
+    viewer = next(c for c in callers(world) if c.name == "viewer")
+    problems, allowed = [], set()
+    with stage.login("drip_app", viewer) as session:
+        for function in (f for f in stage.functions if "drip_app" in f.roles):
+            if "token" in {a.name for a in function.arguments}:
+                continue
+            for what, values in api_surface.plain_calls(function, world):
+                answer, left = _answer(stage, session, function.call(values))
+                if left != stage.fingerprint:
+                    problems.append(f"{function} ({what}) changed something: {answer}")
+                if answer.startswith("PT403"):
+                    continue
+                allowed.add(function.name)
+    assert not problems, "\n".join(problems)
+    rows = stage.admin.execute(
+        "select permission from drip_core.role_permissions where least_role = 'viewer'"
+    )
+    assert allowed == {permission for (permission,) in rows} | {"version"}
+
+
 def test_H2_the_same_calls_work_for_their_own_organization(stage: Stage) -> None:
     """Else the tests above would prove nothing: the arguments are right, only foreign there."""
     refused = {}

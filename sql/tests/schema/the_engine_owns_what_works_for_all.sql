@@ -31,6 +31,7 @@ insert into reasons values
 ('release', 'of messages of all organizations'),
 ('resolve_unknown', 'the runner''s as well'),
 ('resume_lane', 'the runner''s as well'),
+('send_test', 'as preview; takes an id for the message'),
 ('simulate', 'makes a shadow organization'),
 ('tick', 'the upkeep of all organizations'),
 ('unsubscribe', 'the token says whose'),
