@@ -235,6 +235,7 @@ def _words(mark: str) -> dict[str, str]:
         "external_id": f"person-{mark}1",
         "deal_key": f"deal-{mark}",
         "email": f"person-{mark}1@{mark}.example",
+        "phone": f"+4930{ {'a': 7, 'b': 8, 'n': 6}[mark]}0001",
         "gone": f"gone@{mark}.example",
         "sender": f"box-{mark}@hidden.example",
         "admin_id": f"{ord(mark):08}-0000-4000-8000-000000000001",
@@ -486,7 +487,19 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
         _claims("leased_id", "leased_token", outcome="sent"),
         _claims("held_id", "held_token", outcome="rejected", reason="rejected_content"),
     ),
+    ("reports", "jsonb"): _json(
+        lambda t: [
+            {"type": "throttled", "seconds": 60, "address": t["sender"]},
+            {"type": "template_status", "template": t["template"], "status": "paused"},
+            {"type": "opted_out", "contact_address": t["phone"]},
+        ]
+    ),
+    ("templates", "jsonb"): _json(lambda t: [{"name": t["template"], "status": "paused"}]),
     # what names nothing
+    ("connection", "jsonb"): _json(lambda t: {"state": "banned"}),
+    ("from", "date"): _plain(None, "2026-03-01"),
+    ("is_complete", "boolean"): _plain(False, True),
+    ("result", "jsonb"): _json(lambda t: {"reachable": True}),
     ("batch_size", "integer"): _plain(10),
     ("channel", "text"): _plain("email"),
     ("days", "integer"): _plain(3),

@@ -97,6 +97,22 @@ def test_L6_installing_twice_changes_nothing(empty_database: str, either_tree: P
     assert row_versions(empty_database) == before
 
 
+def test_L6_every_repeatable_file_can_be_applied_again(
+    empty_database: str, connect: Connect
+) -> None:
+    """As when it changes: what is built on it is there by then."""
+    migrate.apply(empty_database)
+    before = catalog(empty_database)
+    connection = connect(empty_database)
+    connection.execute(
+        "update drip_core.migrations set sha256 = repeat('0', 64) where kind = 'repeatable'"
+    )
+    result = migrate.apply(empty_database)
+    assert len(result.files) > 200
+    assert catalog(empty_database) == before
+    assert migrate.verify(empty_database) == []
+
+
 def test_the_real_tree_installs_and_says_its_version(empty_database: str, connect: Connect) -> None:
     migrate.apply(empty_database)
     connection = connect(empty_database)

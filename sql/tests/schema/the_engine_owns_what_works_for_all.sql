@@ -22,7 +22,6 @@ insert into reasons values
 ('record_connection', 'the runner''s, for all organizations'),
 ('record_recipient_check', 'the runner''s, for all organizations'),
 ('rotate_link_key', 'the operator''s, for the installation'),
-('send_test', 'looks up profiles, which are the engine''s'),
 ('record_click', 'the token says whose'),
 ('record_inbound', 'the runner''s as well'),
 ('record_open', 'the token says whose'),
