@@ -127,7 +127,7 @@ def test_L5_what_was_there_before_counts_is_counted_by_the_tick(engine: Engine) 
     for table in ("report_deltas", "report_cells", "report_facts"):
         engine.rows(f"delete from drip_core.{table} returning 1 as x")
     engine.rows(
-        "insert into drip_core.report_builds select id from drip_core.organizations returning 1 as x"
+        "insert into drip_core.report_builds select id from drip_core.organizations returning 1"
     )
     # and what comes before the tick gets there
     open_(engine, claims[1])
