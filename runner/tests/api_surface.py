@@ -235,7 +235,7 @@ def _words(mark: str) -> dict[str, str]:
         "external_id": f"person-{mark}1",
         "deal_key": f"deal-{mark}",
         "email": f"person-{mark}1@{mark}.example",
-        "phone": f"+4930{ {'a': 7, 'b': 8, 'n': 6}[mark]}0001",
+        "phone": f"+4930{ {'a': 7, 'b': 8, 'n': 6}[mark] }0001",
         "gone": f"gone@{mark}.example",
         "sender": f"box-{mark}@hidden.example",
         "admin_id": f"{ord(mark):08}-0000-4000-8000-000000000001",

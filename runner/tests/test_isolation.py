@@ -29,6 +29,7 @@ FOR_ALL_ORGANIZATIONS = {
     "inbox_read": "the runner reads all mailboxes",
     "inboxes": "the runner reads all mailboxes",
     "next_due_at": "when the runner has to wake up",
+    "rebuild_rollups": "counts are kept for all organizations",
     "release": "as advance",
     "tick": "the upkeep of all organizations",
     "webhook_settings": "pgdrip serve checks the webhooks of all senders",
@@ -37,9 +38,13 @@ FOR_ALL_ORGANIZATIONS = {
 SERVED = {
     "classify_hits",
     "pause_lane",
+    "recipient_check",
+    "record_account_reports",
+    "record_connection",
     "record_inbound",
     "record_provider_event",
     "record_provider_events",
+    "record_recipient_check",
     "resolve_unknown",
     "resume_lane",
 }
@@ -308,6 +313,9 @@ def test_H2_L1_no_login_writes_a_relation_or_draws_an_id(stage: Stage, role: str
                 if role == "drip_analyst":
                     # it may read views: what of them it sees, it may lock in share mode
                     statements.remove(f"lock {name}")
+            elif role == "drip_analyst" and _reads_all_of(stage, role, name):
+                # what it reads of it is looked at elsewhere
+                statements.remove(f"copy {name} to stdout")
             elif kind == "S":
                 statements = [f"select nextval('{name}')", f"select last_value from {name}"]
             for statement in statements:
@@ -315,6 +323,16 @@ def test_H2_L1_no_login_writes_a_relation_or_draws_an_id(stage: Stage, role: str
                 if code not in ("42501", "55000"):
                     problems.append(f"{statement}: {code}")
     assert not problems, "\n".join(problems)
+
+
+def _reads_all_of(stage: Stage, role: str, name: str) -> bool:
+    row = stage.admin.execute(
+        "select bool_and(has_column_privilege(%s, attrelid, attnum, 'select')) from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        (role, name),
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
 
 
 def _first_column(stage: Stage, name: str) -> str:
