@@ -39,7 +39,7 @@ begin atomic
     select
       l.path,
       case
-        when l.key ~* 'secret_?ref$'
+        when l.key ~* '(_|secret)ref$'
           then
             case
               when l.value #>> '{}' !~ '^(env:)?[A-Za-z_][A-Za-z0-9_]{0,127}$|^file:.+$'
