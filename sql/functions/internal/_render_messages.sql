@@ -1,4 +1,4 @@
--- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql
+-- requires: functions/internal/_token_macs.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql
 -- Renders messages from their steps and merge values, set by set: the one place where a message gets its final form, used
 -- by the claim and by every later look at a message. The arrays belong together element by element; `ordinal` counts them.
 -- Merge values: to, to_name, from, from_name, base (public_base_url), key (id of the link key, whose pads are given),
@@ -89,12 +89,10 @@ begin atomic
         d.key,
         d.channel,
         drip_core._token_text(
-          d.key_id, d.message_mac, drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, d.message_mac),
-          _render_messages.organization_id, d.enrollment_id, d.step_id
+          d.key_id, substr(d.macs, 1, 16), d.message_stream, _render_messages.organization_id, d.enrollment_id, d.step_id
         ) as message_token,
         drip_core._token_text(
-          d.key_id, d.link_mac, drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, d.link_mac),
-          _render_messages.organization_id, d.enrollment_id, d.step_id
+          d.key_id, substr(d.macs, 17, 16), d.link_stream, _render_messages.organization_id, d.enrollment_id, d.step_id
         ) as link_token,
         d.merge_values ->> 'to' as to_address,
         d.merge_values ->> 'to_name' as to_name,
@@ -113,6 +111,11 @@ begin atomic
         drip_core._format_arguments(d.joined) as arguments
       from (
         select
+          c.*,
+          drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, substr(c.macs, 1, 16)) as message_stream,
+          drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, substr(c.macs, 17, 16)) as link_stream
+        from (
+        select
           u.ordinal,
           u.enrollment_id,
           u.merge_values,
@@ -126,12 +129,9 @@ begin atomic
           s.html_tracked_format,
           s.template,
           (u.merge_values ->> 'key')::smallint as key_id,
-          drip_core._token_mac(
-            _render_messages.inner_pad, _render_messages.outer_pad, 'message'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
-          ) as message_mac,
-          drip_core._token_mac(
-            _render_messages.inner_pad, _render_messages.outer_pad, 'link'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
-          ) as link_mac,
+          drip_core._token_macs(
+            _render_messages.inner_pad, _render_messages.outer_pad, _render_messages.organization_id, u.enrollment_id, s.id
+          ) as macs,
           coalesce(u.merge_values ->> 'fields', drip_core._join_values(array(
             select translate(v.value, e'\x1f', '')
             from jsonb_array_elements_text(u.merge_values -> 'values') with ordinality as v (value, ordinal)
@@ -141,6 +141,8 @@ begin atomic
             as u (enrollment_id, step_id, merge_values, ordinal)
         inner join drip_core.steps as s
           on s.organization_id = _render_messages.organization_id and u.step_id = s.id
+        offset 0 -- noqa: AM09
+        ) as c
         offset 0 -- noqa: AM09
       ) as d
       offset 0 -- noqa: AM09
@@ -153,3 +155,6 @@ revoke all on function drip_core._render_messages(bigint, bigint[], bigint[], js
 from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._render_messages(bigint, bigint[], bigint[], jsonb[], bytea, bytea) is
 'Messages in their final form, from their steps and merge values.';
+
+-- made one MAC at a time
+drop function if exists drip_core._token_mac(bytea, bytea, bytea, bigint, bigint, bigint);

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql
+-- requires: functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql
 -- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
 -- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
 -- and step; both settle message, event and capacity all the same.
@@ -17,10 +17,13 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_firsts drip_core.provider_result[];
   v_locked bigint[];
+  v_step_ids bigint[];
+  v_steps drip_core.settled_step[];
   v_zone text;
   v_random constant double precision := random();
   v_lane_ids bigint[];
   v_lane_days date[];
+  v_lane_holds boolean[];
   v_rows drip_core.settlement[];
   v_lanes drip_core.lane_settlement[];
   v_answers drip_core.disposition[];
@@ -31,10 +34,10 @@ begin
     from unnest(_settle_messages.results) as r
     order by r.enrollment_id, r.claim_token, r.ordinal
   );
-  select array_agg(x.id), array_agg(distinct x.channel_account_id)
-  into v_locked, v_lane_ids
+  select array_agg(x.id), array_agg(distinct x.channel_account_id), array_agg(distinct x.step_id)
+  into v_locked, v_lane_ids, v_step_ids
   from (
-    select e.id, e.channel_account_id
+    select e.id, e.channel_account_id, e.step_id
     from drip_core.enrollments as e
     where e.organization_id = v_org and e.id = any (array(select r.enrollment_id from unnest(v_firsts) as r))
     order by e.id
@@ -43,18 +46,34 @@ begin
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
 
   -- the lanes: a new local day first, so that what is settled now counts for today
-  select array_agg(x.id), array_agg(x.day)
-  into v_lane_ids, v_lane_days
+  select array_agg(x.id), array_agg(x.day), array_agg(x.is_holding)
+  into v_lane_ids, v_lane_days, v_lane_holds
   from (
     select
       l.channel_account_id as id,
-      greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, v_zone))::date) as day
+      greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, v_zone))::date) as day,
+      a.on_unknown = 'hold' as is_holding
     from drip_core.lanes as l
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
     where l.organization_id = v_org and l.channel_account_id = any (v_lane_ids)
     order by l.channel_account_id
     for no key update of l
   ) as x;
+
+  -- what the messages of a step have in common, read once for all of them; joined from an array, as everything that a
+  -- message shares with others: by a hash, not by a lookup per message
+  v_steps := array(
+    select row(
+      s.id, s.channel, v.retry_backoff, w.timezone, w.weekdays, w.starts, w.ends, w.holidays,
+      n.id, n.channel_no, n.delay_elapsed, n.delay_days, n.delay_business_days, n.delay_at
+    )::drip_core.settled_step
+    from drip_core.steps as s
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
+    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    left join drip_core.steps as n
+      on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
+    where s.organization_id = v_org and s.id = any (v_step_ids)
+  );
 
   with settled as materialized (
     select
@@ -71,28 +90,26 @@ begin
       o.is_open,
       case
         when not o.is_open then e.status
-        when d.verdict = 'sent' and n.id is null then 'completed'
+        when d.verdict = 'sent' and s.next_id is null then 'completed'
         when d.verdict = 'given_up' then mr.ends_as
         else e.status
       end as new_status,
       case
         when o.is_open and d.verdict = 'given_up' then g.message_reason
-        when o.is_open and d.verdict = 'sent' and n.id is null then null
+        when o.is_open and d.verdict = 'sent' and s.next_id is null then null
         else e.status_reason
       end as new_reason,
-      case when o.is_open and d.verdict = 'sent' then n.id else e.step_id end as new_step_id,
-      case when o.is_open and d.verdict = 'sent' then e.sender_ids[n.channel_no] else e.channel_account_id end as new_channel_account_id,
+      case when o.is_open and d.verdict = 'sent' then s.next_id else e.step_id end as new_step_id,
+      case when o.is_open and d.verdict = 'sent' then e.sender_ids[s.next_channel_no] else e.channel_account_id end as new_channel_account_id,
       case
         when not o.is_open or d.verdict in ('given_up', 'held') then null
         when d.verdict in ('sent', 'retry') then case
           -- what most steps are: nothing to look up
-          when cardinality(w.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
+          when cardinality(s.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
           else drip_core._plan_step(
             p.planned_from, p.elapsed, p.days, p.business_days, p.at,
-            coalesce(w.timezone, (
-              select drip_core._known_timezone(c.timezone) from drip_core.contacts as c where c.organization_id = v_org and c.id = e.contact_id
-            ), v_zone),
-            w.weekdays, w.starts, w.ends, w.holidays)
+            z.timezone,
+            s.weekdays, s.starts, s.ends, s.holidays)
         end
         else coalesce(e.next_step_at, v_now)
       end as new_next_step_at,
@@ -100,32 +117,28 @@ begin
       case d.verdict when 'sent' then true when 'retry' then false else e.is_after_delay end as new_is_after_delay,
       case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end::smallint as new_attempt,
       case
-        when d.verdict = 'sent' then case when o.is_open and n.id is null then 'completed' else 'advanced' end
+        when d.verdict = 'sent' then case when o.is_open and s.next_id is null then 'completed' else 'advanced' end
         when d.verdict = 'given_up' then case when mr.ends_as = 'bounced' then 'bounced' else 'failed' end
         when d.verdict = 'retry' then 'retry_scheduled'
         else d.verdict
       end as disposition
     from unnest(v_firsts) as r
     join drip_core.enrollments as e
-      on e.organization_id = v_org and e.id = r.enrollment_id and e.claim_token = r.claim_token
-    join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = e.channel_account_id
-    join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
-    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
-    join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
-    join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
+      -- coalesce: that a token is the right one is what is to be expected, which the planner would not
+      on e.organization_id = v_org and e.id = r.enrollment_id and coalesce(e.claim_token = r.claim_token, false)
+    join unnest(v_steps) as s on s.id = e.step_id
+    join unnest(v_lane_ids, v_lane_days, v_lane_holds) as k (id, day, is_holding) on k.id = e.channel_account_id
     left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
-    left join drip_core.steps as n
-      on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
     cross join lateral (select e.status in ('active', 'paused') as is_open) as o
     cross join lateral (select not coalesce(e.merge_values, h.merge_values) ? 'to' as is_erased) as y
     cross join lateral (
       select case
         when r.outcome = 'sent' then 'sent'
         when r.outcome = 'rejected' then 'given_up'
-        when r.outcome = 'unknown' and a.on_unknown = 'hold' then 'held'
+        when r.outcome = 'unknown' and k.is_holding then 'held'
         when r.outcome in ('throttled', 'sender_error') then 'deferred'
         when not o.is_open then 'deferred'
-        when e.attempt < cardinality(v.retry_backoff) then 'retry'
+        when e.attempt < cardinality(s.retry_backoff) then 'retry'
         else 'given_up'
       end as verdict
       offset 0
@@ -135,14 +148,30 @@ begin
       select
         case d.verdict
           when 'sent' then v_now
-          when 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1],
+          when 'retry' then greatest(v_now + s.retry_backoff[e.attempt + 1],
             case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         end as planned_from,
-        case d.verdict when 'sent' then n.delay_elapsed else '0' end as elapsed,
-        case d.verdict when 'sent' then n.delay_days else 0 end as days,
-        case d.verdict when 'sent' then n.delay_business_days else 0 end as business_days,
-        case d.verdict when 'sent' then n.delay_at end as at
+        case d.verdict when 'sent' then s.delay_elapsed else '0' end as elapsed,
+        case d.verdict when 'sent' then s.delay_days else 0 end as days,
+        case d.verdict when 'sent' then s.delay_business_days else 0 end as business_days,
+        case d.verdict when 'sent' then s.delay_at end as at
     ) as p
+    -- a subquery as an argument would make a call of _plan_step, which else is merged into this query
+    cross join lateral (
+      select case
+        when s.timezone is not null then s.timezone
+        when p.planned_from is null or p.days is null
+          or (cardinality(s.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null) then v_zone
+        -- as _known_timezone, which is a call per message
+        else coalesce((
+          select tz.name
+          from drip_core.contacts as c
+          join drip_core.timezones as tz on tz.name = c.timezone
+          where c.organization_id = v_org and c.id = e.contact_id
+        ), v_zone)
+      end as timezone
+      offset 0
+    ) as z
     cross join lateral (
       select case
         when d.verdict <> 'given_up' then null

@@ -78,6 +78,7 @@ declare
   v_pass int := 0;
   -- of the organization at hand
   v_taken bigint[];
+  v_steps bigint[];
   v_l_id bigint[];
   v_l_day date[];
   v_l_used int[];
@@ -137,6 +138,7 @@ begin
       v_org_left := ceil(least(v_left, v_budget)::numeric / greatest(v_org_count, 1));
       v_org_count := v_org_count - 1;
       v_taken := '{}';
+      v_steps := '{}';
       v_l_id := '{}';
       v_l_day := '{}';
       v_l_used := '{}';
@@ -277,12 +279,13 @@ begin
               exit when v_room <= 0;
               v_count := ceil(v_room::numeric / v_pass_count);
               v_pass_count := greatest(v_pass_count - 1, 1);
-              select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0)
-              into v_batch, v_due, v_due_id
+              select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0),
+                v_steps || array_agg(distinct t.step_id)
+              into v_batch, v_due, v_due_id, v_steps
               from (
-                select e.id, e.next_step_at, max(e.next_step_at) over () as last_at
+                select e.id, e.next_step_at, e.step_id, max(e.next_step_at) over () as last_at
                 from (
-                  select c.id, c.next_step_at
+                  select c.id, c.next_step_at, c.step_id
                   from drip_core.enrollments as c
                   where c.organization_id = v_org
                     and c.channel_account_id = v_lane.id
@@ -374,7 +377,7 @@ begin
           coalesce(array_agg(m.wait_until) filter (where m.reason is not null), '{}'),
           array_agg(distinct m.channel_account_id) filter (where m.reason = 'window_closed')
         into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_closed_lanes
-        from drip_core._check_messages(v_org, v_taken) as m;
+        from drip_core._check_messages(v_org, v_taken, v_steps, v_l_id, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as m;
 
         -- the cap per contact: whose contact a rival holds waits a moment, so that no two claims count at the same time
         if cardinality(v_ok_ids) > 0 and exists (
