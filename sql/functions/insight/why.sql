@@ -101,7 +101,8 @@ begin
   into v_reason
   from drip_core._current_key('link') as k
   cross join lateral drip_core._check_messages(
-    v_org, array[v_e.id], array[v_e.step_id], array[v_e.channel_account_id], k.key_id, k.inner_pad, k.outer_pad
+    v_org, array[v_e.id], array[v_e.step_id],
+    array(select a from drip_core.channel_accounts as a where a.organization_id = v_org and a.id = v_e.channel_account_id), k.key_id, k.inner_pad, k.outer_pad
   ) as m;
   select r.effect, r.ends_as into v_effect, v_ends_as from drip_core.reasons as r where r.reason = v_reason;
   if v_reason = 'replied' then

@@ -2,11 +2,11 @@
 -- requires: functions/internal/_fixed_values.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql
 -- Judges due messages at the moment of the claim: the reason why one must not go out, with the instant until which it waits
 -- where its window is closed; else its merge values.
--- step_ids and account_ids are those of the enrollments; what their messages share is read once, not for each of them. The key is
+-- step_ids and accounts are those of the enrollments; what their messages share is read once, not for each of them. The key is
 -- given by the caller, who renders with it. Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
 drop function if exists drip_core._check_messages(bigint, bigint[]);
 create or replace function drip_core._check_messages(
-  organization_id bigint, enrollment_ids bigint[], step_ids bigint[], account_ids bigint[], key_id smallint, inner_pad bytea, outer_pad bytea
+  organization_id bigint, enrollment_ids bigint[], step_ids bigint[], accounts drip_core.channel_accounts[], key_id smallint, inner_pad bytea, outer_pad bytea
 )
 returns table (
   enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, wait_until timestamptz,
@@ -23,7 +23,6 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_o drip_core.organizations;
   v_steps drip_core.judged_step[];
-  v_accounts drip_core.channel_accounts[];
 begin
   select o.* into v_o from drip_core.organizations as o where o.id = v_org;
   select array_agg(row(
@@ -41,11 +40,6 @@ begin
   join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
   join drip_core._sending_windows(v_org) as w on w.sequence_id = s.sequence_id and w.version = s.version
   where s.organization_id = v_org and s.id = any (_check_messages.step_ids);
-  v_accounts := array(
-    select a
-    from drip_core.channel_accounts as a
-    where a.organization_id = v_org and a.id = any (_check_messages.account_ids)
-  );
   return query
   select
     m.enrollment_id, m.channel_account_id, m.step_id, m.attempt,
@@ -118,7 +112,7 @@ begin
     from unnest(_check_messages.enrollment_ids) as i (id)
     join drip_core.enrollments as e on e.organization_id = v_org and e.id = i.id
     join unnest(v_steps) as s on s.id = e.step_id
-    join unnest(v_accounts) as a on a.id = e.channel_account_id
+    join unnest(_check_messages.accounts) as a on a.id = e.channel_account_id
     join drip_core.contacts as c on c.organization_id = v_org and c.id = e.contact_id
     -- as _known_timezone, which is a call per message
     left join drip_core.timezones as zone on cardinality(s.weekdays) > 0 and s.timezone is null and zone.name = c.timezone
@@ -190,7 +184,7 @@ begin
 end;
 $$;
 
-revoke all on function drip_core._check_messages(bigint, bigint[], bigint[], bigint[], smallint, bytea, bytea)
+revoke all on function drip_core._check_messages(bigint, bigint[], bigint[], drip_core.channel_accounts[], smallint, bytea, bytea)
 from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._check_messages(bigint, bigint[], bigint[], bigint[], smallint, bytea, bytea) is
+comment on function drip_core._check_messages(bigint, bigint[], bigint[], drip_core.channel_accounts[], smallint, bytea, bytea) is
 'For due messages: the reason why one must not go out (null: it may), until when a closed window makes it wait, and its merge values.';

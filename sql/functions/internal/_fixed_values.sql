@@ -12,8 +12,8 @@ begin atomic
       when 'organization.postal_address' then (_fixed_values.organization).postal_address
       -- name and postal address on one line: the footer of every email
       when 'organization.imprint' then concat_ws(', ', (_fixed_values.organization).name, nullif(btrim(regexp_replace(
-        (_fixed_values.organization).postal_address, '[[:space:],]*[\r\n]+[[:space:]]*', ', ', 'g'
-      ), ', '), ''))
+          (_fixed_values.organization).postal_address, '[[:space:],]*[\r\n]+[[:space:]]*', ', ', 'g'
+        ), ', '), ''))
     end, e'\x1f', '')), '') order by f.ordinal), '{}')
   from unnest(_fixed_values.field_paths) with ordinality as f (path, ordinal);
 end;

@@ -17,6 +17,8 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_firsts drip_core.provider_result[];
   v_locked bigint[];
+  v_tokens bigint[];
+  v_valid drip_core.provider_result[];
   v_step_ids bigint[];
   v_steps drip_core.settled_step[];
   v_zone text;
@@ -34,15 +36,21 @@ begin
     from unnest(_settle_messages.results) as r
     order by r.enrollment_id, r.claim_token, r.ordinal
   );
-  select array_agg(x.id), array_agg(distinct x.channel_account_id), array_agg(distinct x.step_id)
-  into v_locked, v_lane_ids, v_step_ids
+  select array_agg(x.id), array_agg(x.claim_token), array_agg(x.channel_account_id), array_agg(x.step_id)
+  into v_locked, v_tokens, v_lane_ids, v_step_ids
   from (
-    select e.id, e.channel_account_id, e.step_id
+    select e.id, e.claim_token, e.channel_account_id, e.step_id
     from drip_core.enrollments as e
     where e.organization_id = v_org and e.id = any (array(select r.enrollment_id from unnest(v_firsts) as r))
     order by e.id
     for no key update
   ) as x;
+  -- whose token is that of the row, which is held from here on; the rest is stale
+  v_valid := array(
+    select r
+    from unnest(v_firsts) as r
+    join unnest(v_locked, v_tokens) as l (id, token) on l.id = r.enrollment_id and l.token = r.claim_token
+  );
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
 
   -- the lanes: a new local day first, so that what is settled now counts for today
@@ -79,37 +87,36 @@ begin
     select
       r.ordinal, e.id as enrollment_id, r.claim_token, r.outcome,
       -- of an erased person nothing is written down again
-      case when y.is_erased then drip_core._blind_id(r.provider_message_id) else r.provider_message_id end as provider_message_id,
+      case when d.is_erased then drip_core._blind_id(r.provider_message_id) else r.provider_message_id end as provider_message_id,
       greatest(least(coalesce(r.occurred_at, v_now), v_now), e.enrolled_at) as occurred_at,
-      r.error_code, case when not y.is_erased then r.error_message end as error_message, r.retry_at, h.enrollment_id is not null as was_held,
+      r.error_code, case when not d.is_erased then r.error_message end as error_message, r.retry_at, h.enrollment_id is not null as was_held,
       e.contact_id, e.sequence_id, e.version, s.id as step_id, s.channel, e.channel_account_id, k.day as lane_day,
       (e.attempt + 1)::smallint as attempts,
       coalesce(e.merge_values, h.merge_values) as merge_values,
-      g.message_reason,
+      p.message_reason,
       d.verdict,
-      o.is_open,
+      d.is_open,
       case
-        when not o.is_open then e.status
+        when not d.is_open then e.status
         when d.verdict = 'sent' and s.next_id is null then 'completed'
         when d.verdict = 'given_up' then mr.ends_as
         else e.status
       end as new_status,
       case
-        when o.is_open and d.verdict = 'given_up' then g.message_reason
-        when o.is_open and d.verdict = 'sent' and s.next_id is null then null
+        when d.is_open and d.verdict = 'given_up' then p.message_reason
+        when d.is_open and d.verdict = 'sent' and s.next_id is null then null
         else e.status_reason
       end as new_reason,
-      case when o.is_open and d.verdict = 'sent' then s.next_id else e.step_id end as new_step_id,
-      case when o.is_open and d.verdict = 'sent' then e.sender_ids[s.next_channel_no] else e.channel_account_id end as new_channel_account_id,
+      case when d.is_open and d.verdict = 'sent' then s.next_id else e.step_id end as new_step_id,
+      case when d.is_open and d.verdict = 'sent' then e.sender_ids[s.next_channel_no] else e.channel_account_id end as new_channel_account_id,
       case
-        when not o.is_open or d.verdict in ('given_up', 'held') then null
+        when not d.is_open or d.verdict in ('given_up', 'held') then null
         when d.verdict in ('sent', 'retry') then case
           -- what most steps are: nothing to look up
           when cardinality(s.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
           else drip_core._plan_step(
             p.planned_from, p.elapsed, p.days, p.business_days, p.at,
-            z.timezone,
-            s.weekdays, s.starts, s.ends, s.holidays)
+            p.timezone, s.weekdays, s.starts, s.ends, s.holidays)
         end
         else coalesce(e.next_step_at, v_now)
       end as new_next_step_at,
@@ -117,30 +124,30 @@ begin
       case d.verdict when 'sent' then true when 'retry' then false else e.is_after_delay end as new_is_after_delay,
       case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end::smallint as new_attempt,
       case
-        when d.verdict = 'sent' then case when o.is_open and s.next_id is null then 'completed' else 'advanced' end
+        when d.verdict = 'sent' then case when d.is_open and s.next_id is null then 'completed' else 'advanced' end
         when d.verdict = 'given_up' then case when mr.ends_as = 'bounced' then 'bounced' else 'failed' end
         when d.verdict = 'retry' then 'retry_scheduled'
         else d.verdict
       end as disposition
-    from unnest(v_firsts) as r
-    join drip_core.enrollments as e
-      -- coalesce: that a token is the right one is what is to be expected, which the planner would not
-      on e.organization_id = v_org and e.id = r.enrollment_id and coalesce(e.claim_token = r.claim_token, false)
+    from unnest(v_valid) as r
+    join drip_core.enrollments as e on e.organization_id = v_org and e.id = r.enrollment_id
     join unnest(v_steps) as s on s.id = e.step_id
     join unnest(v_lane_ids, v_lane_days, v_lane_holds) as k (id, day, is_holding) on k.id = e.channel_account_id
     left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
-    cross join lateral (select e.status in ('active', 'paused') as is_open) as o
-    cross join lateral (select not coalesce(e.merge_values, h.merge_values) ? 'to' as is_erased) as y
+    -- each offset 0: what is computed once here is not computed again, nor set up again, at each mention above
     cross join lateral (
-      select case
-        when r.outcome = 'sent' then 'sent'
-        when r.outcome = 'rejected' then 'given_up'
-        when r.outcome = 'unknown' and k.is_holding then 'held'
-        when r.outcome in ('throttled', 'sender_error') then 'deferred'
-        when not o.is_open then 'deferred'
-        when e.attempt < cardinality(s.retry_backoff) then 'retry'
-        else 'given_up'
-      end as verdict
+      select
+        e.status in ('active', 'paused') as is_open,
+        not coalesce(e.merge_values, h.merge_values) ? 'to' as is_erased,
+        case
+          when r.outcome = 'sent' then 'sent'
+          when r.outcome = 'rejected' then 'given_up'
+          when r.outcome = 'unknown' and k.is_holding then 'held'
+          when r.outcome in ('throttled', 'sender_error') then 'deferred'
+          when e.status not in ('active', 'paused') then 'deferred'
+          when e.attempt < cardinality(s.retry_backoff) then 'retry'
+          else 'given_up'
+        end as verdict
       offset 0
     ) as d
     -- the next step after its delay, or this one again
@@ -154,33 +161,31 @@ begin
         case d.verdict when 'sent' then s.delay_elapsed else '0' end as elapsed,
         case d.verdict when 'sent' then s.delay_days else 0 end as days,
         case d.verdict when 'sent' then s.delay_business_days else 0 end as business_days,
-        case d.verdict when 'sent' then s.delay_at end as at
-    ) as p
-    -- a subquery as an argument would make a call of _plan_step, which else is merged into this query
-    cross join lateral (
-      select case
-        when s.timezone is not null then s.timezone
-        when p.planned_from is null or p.days is null
-          or (cardinality(s.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null) then v_zone
-        -- as _known_timezone, which is a call per message
-        else coalesce((
-          select tz.name
-          from drip_core.contacts as c
-          join drip_core.timezones as tz on tz.name = c.timezone
-          where c.organization_id = v_org and c.id = e.contact_id
-        ), v_zone)
-      end as timezone
+        case d.verdict when 'sent' then s.delay_at end as at,
+        case
+          when s.timezone is not null then s.timezone
+          when d.verdict not in ('sent', 'retry') then v_zone
+          -- what needs no calendar: a retry without a window, the step after the last one, a delay that elapses
+          when cardinality(s.weekdays) = 0
+            and (d.verdict = 'retry' or s.next_id is null or (s.delay_days = 0 and s.delay_business_days = 0 and s.delay_at is null))
+            then v_zone
+          -- as _known_timezone, which is a call per message
+          else coalesce((
+            select tz.name
+            from drip_core.contacts as c
+            join drip_core.timezones as tz on tz.name = c.timezone
+            where c.organization_id = v_org and c.id = e.contact_id
+          ), v_zone)
+        end as timezone,
+        case
+          when d.verdict <> 'given_up' then null
+          when r.outcome = 'rejected' then coalesce(
+            (select x.reason from drip_core.reasons as x where x.reason = r.reason and x.ends_as is not null), 'rejected_policy')
+          else 'retries_exhausted'
+        end as message_reason
       offset 0
-    ) as z
-    cross join lateral (
-      select case
-        when d.verdict <> 'given_up' then null
-        when r.outcome = 'rejected' then coalesce(
-          (select x.reason from drip_core.reasons as x where x.reason = r.reason and x.ends_as is not null), 'rejected_policy')
-        else 'retries_exhausted'
-      end as message_reason
-    ) as g
-    left join drip_core.reasons as mr on mr.reason = g.message_reason
+    ) as p
+    left join drip_core.reasons as mr on mr.reason = p.message_reason
     order by e.id
   ),
 
@@ -370,9 +375,12 @@ begin
     on conflict do nothing;
   end if;
 
-  delete from drip_core.detached_claims as c
-  where c.organization_id = v_org and c.enrollment_id = any (v_locked)
-    and exists (select from drip_core.enrollments as e where e.organization_id = v_org and e.id = c.enrollment_id and e.lease_expires_at is null);
+  -- nearly always there are none
+  if exists (select from drip_core.detached_claims as c where c.organization_id = v_org) then
+    delete from drip_core.detached_claims as c
+    where c.organization_id = v_org and c.enrollment_id = any (v_locked)
+      and exists (select from drip_core.enrollments as e where e.organization_id = v_org and e.id = c.enrollment_id and e.lease_expires_at is null);
+  end if;
 
   return v_answers;
 end;

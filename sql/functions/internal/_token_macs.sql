@@ -13,8 +13,8 @@ parallel safe
 return case octet_length(inner_pad)
   when 32
     then sha256(
-      inner_pad || int8send((organization_id << 24) | (enrollment_id >> 24)) || int8send(((enrollment_id & 16777215) << 40) | step_id)
-    )
+        inner_pad || int8send((organization_id << 24) | (enrollment_id >> 24)) || int8send(((enrollment_id & 16777215) << 40) | step_id)
+      )
   else
     substr(sha256(outer_pad || sha256(
       inner_pad || 'message'::bytea
