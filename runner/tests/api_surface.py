@@ -214,7 +214,14 @@ def _fill(connection: psycopg.Connection[Any], mark: str) -> Tenant:
     (link,), (message,) = connection.execute(
         "select pg_temp.tokens(%s, %s)", (org, ids["sent_id"])
     ).fetchall()
-    return Tenant(mark, ids, words | {"message_token": message, "link_token": link})
+    (test,) = _one(
+        connection,
+        "select test_id::text from drip_core.test_messages where organization_id = %s limit 1",
+        (org,),
+    )
+    return Tenant(
+        mark, ids, words | {"message_token": message, "link_token": link, "test_id": test}
+    )
 
 
 def _words(mark: str) -> dict[str, str]:
@@ -228,10 +235,12 @@ def _words(mark: str) -> dict[str, str]:
         "external_id": f"person-{mark}1",
         "deal_key": f"deal-{mark}",
         "email": f"person-{mark}1@{mark}.example",
+        "phone": f"+4930{ {'a': 7, 'b': 8, 'n': 6}[mark] }0001",
         "gone": f"gone@{mark}.example",
         "sender": f"box-{mark}@hidden.example",
         "admin_id": f"{ord(mark):08}-0000-4000-8000-000000000001",
         "viewer_id": f"{ord(mark):08}-0000-4000-8000-000000000002",
+        "test_id": f"{ord(mark):08}-0000-4000-8000-000000000003",
         "admin_email": f"admin-{mark}@members.example",
         "viewer_email": f"viewer-{mark}@members.example",
         "provider_message_id": f"<sent@{mark}>",
@@ -420,6 +429,9 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
     ("tag", "text"): _of("tag"),
     ("stage", "text"): _of("stage"),
     ("address", "text"): _of("gone"),
+    ("before", "bigint"): lambda t: [None, t["organization_id"]],
+    ("test_id", "uuid"): _of("test_id"),
+    ("to_address", "text"): _of("admin_email"),
     ("search", "text"): _of("external_id"),
     # third parties know a message token; who has the token of a link may do what the link does
     ("token", "text"): _of("message_token"),
@@ -475,7 +487,19 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
         _claims("leased_id", "leased_token", outcome="sent"),
         _claims("held_id", "held_token", outcome="rejected", reason="rejected_content"),
     ),
+    ("reports", "jsonb"): _json(
+        lambda t: [
+            {"type": "throttled", "seconds": 60, "address": t["sender"]},
+            {"type": "template_status", "template": t["template"], "status": "paused"},
+            {"type": "opted_out", "contact_address": t["phone"]},
+        ]
+    ),
+    ("templates", "jsonb"): _json(lambda t: [{"name": t["template"], "status": "paused"}]),
     # what names nothing
+    ("connection", "jsonb"): _json(lambda t: {"state": "banned"}),
+    ("from", "date"): _plain(None, "2026-03-01"),
+    ("is_complete", "boolean"): _plain(False, True),
+    ("result", "jsonb"): _json(lambda t: {"reachable": True}),
     ("batch_size", "integer"): _plain(10),
     ("channel", "text"): _plain("email"),
     ("days", "integer"): _plain(3),

@@ -38,6 +38,8 @@ begin
       else null;
     end case;
   end loop;
+  perform drip.send_test(v_org, 'sequence-' || mark, 's1',
+    (select id from drip_core.contacts where organization_id = v_org and external_id = 'person-' || mark || '1'), 'admin-' || mark || '@members.example');
   perform drip.suppress(v_org, 'email', 'gone@' || mark || '.example');
 end
 $body$;

@@ -362,7 +362,7 @@ def _hostile(stage: Stage, function: Function, argument: Argument) -> st.SearchS
                 | _json.map(Json)
                 | _document(_samples(argument.name, known))
             )
-        case "timestamp with time zone":
+        case "timestamp with time zone" | "date":
             return right | nothing | st.sampled_from(TIMES)
         case "interval":
             return right | nothing | st.sampled_from(SPANS)

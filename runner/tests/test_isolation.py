@@ -29,6 +29,7 @@ FOR_ALL_ORGANIZATIONS = {
     "inbox_read": "the runner reads all mailboxes",
     "inboxes": "the runner reads all mailboxes",
     "next_due_at": "when the runner has to wake up",
+    "rebuild_rollups": "counts are kept for all organizations",
     "release": "as advance",
     "tick": "the upkeep of all organizations",
     "webhook_settings": "pgdrip serve checks the webhooks of all senders",
@@ -37,9 +38,13 @@ FOR_ALL_ORGANIZATIONS = {
 SERVED = {
     "classify_hits",
     "pause_lane",
+    "recipient_check",
+    "record_account_reports",
+    "record_connection",
     "record_inbound",
     "record_provider_event",
     "record_provider_events",
+    "record_recipient_check",
     "resolve_unknown",
     "resume_lane",
 }
@@ -209,6 +214,29 @@ def test_H2_L7_functions_tell_and_change_nothing_of_a_foreign_organization(
     _probe(stage, role, caller)
 
 
+def test_H2_a_viewer_changes_nothing_of_its_own_organization(stage: Stage) -> None:
+    """What a role may not do answers PT403, and so does what a function does before it asks."""
+    world = World(stage.world.b, stage.world.a, stage.world.nowhere)
+    viewer = next(c for c in callers(world) if c.name == "viewer")
+    problems, allowed = [], set()
+    with stage.login("drip_app", viewer) as session:
+        for function in (f for f in stage.functions if "drip_app" in f.roles):
+            if "token" in {a.name for a in function.arguments}:
+                continue
+            for what, values in api_surface.plain_calls(function, world):
+                answer, left = _answer(stage, session, function.call(values))
+                if left != stage.fingerprint:
+                    problems.append(f"{function} ({what}) changed something: {answer}")
+                if answer.startswith("PT403"):
+                    continue
+                allowed.add(function.name)
+    assert not problems, "\n".join(problems)
+    rows = stage.admin.execute(
+        "select permission from drip_core.role_permissions where least_role = 'viewer'"
+    )
+    assert allowed == {permission for (permission,) in rows} | {"version"}
+
+
 def test_H2_the_same_calls_work_for_their_own_organization(stage: Stage) -> None:
     """Else the tests above would prove nothing: the arguments are right, only foreign there."""
     refused = {}
@@ -285,6 +313,9 @@ def test_H2_L1_no_login_writes_a_relation_or_draws_an_id(stage: Stage, role: str
                 if role == "drip_analyst":
                     # it may read views: what of them it sees, it may lock in share mode
                     statements.remove(f"lock {name}")
+            elif role == "drip_analyst" and _reads_all_of(stage, role, name):
+                # what it reads of it is looked at elsewhere
+                statements.remove(f"copy {name} to stdout")
             elif kind == "S":
                 statements = [f"select nextval('{name}')", f"select last_value from {name}"]
             for statement in statements:
@@ -292,6 +323,16 @@ def test_H2_L1_no_login_writes_a_relation_or_draws_an_id(stage: Stage, role: str
                 if code not in ("42501", "55000"):
                     problems.append(f"{statement}: {code}")
     assert not problems, "\n".join(problems)
+
+
+def _reads_all_of(stage: Stage, role: str, name: str) -> bool:
+    row = stage.admin.execute(
+        "select bool_and(has_column_privilege(%s, attrelid, attnum, 'select')) from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        (role, name),
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
 
 
 def _first_column(stage: Stage, name: str) -> str:

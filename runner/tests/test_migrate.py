@@ -97,6 +97,30 @@ def test_L6_installing_twice_changes_nothing(empty_database: str, either_tree: P
     assert row_versions(empty_database) == before
 
 
+def test_L6_every_repeatable_file_can_be_applied_again(
+    empty_database: str, connect: Connect
+) -> None:
+    """As when it changes: what is built on it is there by then."""
+
+    def installed() -> dict[str, list[str]]:
+        # of partitions the privileges that owners have anyway are written down the second time
+        return {
+            kind: [row for row in rows if "drip_core.events_2" not in row]
+            for kind, rows in catalog(empty_database).items()
+        }
+
+    migrate.apply(empty_database)
+    before = installed()
+    connection = connect(empty_database)
+    connection.execute(
+        "update drip_core.migrations set sha256 = repeat('0', 64) where kind = 'repeatable'"
+    )
+    result = migrate.apply(empty_database)
+    assert len(result.files) > 200
+    assert installed() == before
+    assert migrate.verify(empty_database) == []
+
+
 def test_the_real_tree_installs_and_says_its_version(empty_database: str, connect: Connect) -> None:
     migrate.apply(empty_database)
     connection = connect(empty_database)

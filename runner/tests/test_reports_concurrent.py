@@ -121,6 +121,22 @@ def test_two_sessions_add_up_once(engine: Engine) -> None:
     agree(engine)
 
 
+def test_L5_what_was_there_before_counts_is_counted_by_the_tick(engine: Engine) -> None:
+    claims = sent(engine, 20)
+    open_(engine, claims[0])
+    for table in ("report_deltas", "report_cells", "report_facts"):
+        engine.rows(f"delete from drip_core.{table} returning 1 as x")
+    engine.rows(
+        "insert into drip_core.report_builds select id from drip_core.organizations returning 1"
+    )
+    # and what comes before the tick gets there
+    open_(engine, claims[1])
+    engine.rows("select drip.tick()")
+    assert figures(engine)["messages_opened"] == 2
+    agree(engine)
+    assert engine.rows("select from drip_core.report_builds") == []
+
+
 def test_a_rebuild_is_exact_whatever_is_written_meanwhile(engine: Engine) -> None:
     claims = sent(engine, 30)
     engine.rows("delete from drip_core.report_facts returning 1 as x")

@@ -308,8 +308,9 @@ class History:
     def drop_months(self) -> int:
         """Drop the months that have ended, as an operator would: whole partitions."""
         self.at((self.now.replace(day=1) + timedelta(days=32)).replace(day=1))
-        self.gone = self.exported().events
         self.engine.rows("select drip.tick()")
+        month = self.now.replace(hour=0, minute=0, second=0)
+        self.gone = [v for v in self.exported().events if v["recorded_at"] < month]
         partitions = self.engine.rows(
             "select c.relname from pg_inherits as i join pg_class as c on c.oid = i.inhrelid"
             " where i.inhparent = 'drip_core.events'::regclass and c.relname ~ '^events_[0-9]'"
@@ -319,7 +320,11 @@ class History:
             if row["relname"] < f"events_{self.now:%Y_%m}":
                 self.engine.connection.execute(f"drop table drip_core.{row['relname']}".encode())
                 dropped += 1
-        (left,) = self.rows("select count(*) as n from drip_core.events where organization_id = %s")
+        (left,) = self.rows(
+            "select count(*) as n from drip_core.events"
+            " where organization_id = %s and recorded_at < %s",
+            month,
+        )
         assert left["n"] == 0
         return dropped
 

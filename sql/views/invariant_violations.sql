@@ -211,7 +211,10 @@ left join (
   from drip_core.messages as m
   group by m.organization_id, m.sequence_id, m.version
 ) as m on r.organization_id = m.organization_id and r.sequence_id = m.sequence_id and r.version = m.version
-where not exists (select from drip_core.report_builds as b where b.organization_id = r.organization_id)
+where not exists (
+    select from drip_core.report_builds as b
+    where b.organization_id = r.organization_id
+  )
   and (r.enrolled, r.active, r.paused, r.ended, r.contacted, r.messages_sent, r.messages_failed) is distinct from (
     coalesce(n.enrolled, 0), coalesce(n.active, 0), coalesce(n.paused, 0), coalesce(n.enrolled - n.active - n.paused, 0),
     coalesce(m.contacted, 0), coalesce(m.messages_sent, 0), coalesce(m.messages_failed, 0)

@@ -58,7 +58,7 @@ begin
   if v_contact is null then
     raise exception 'contact not found'
       using errcode = 'PT404',
-        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(left(v_new ->> 'contact_external_id', 100), 'null')),
+        detail = format('contact_id: %s, contact_external_id: %s', coalesce(v_new ->> 'contact_id', 'null'), coalesce(v_new ->> 'contact_external_id', 'null')),
         hint = 'A deal belongs to a contact: store the contact first with drip.upsert_contact.';
   end if;
 

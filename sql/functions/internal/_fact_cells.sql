@@ -3,7 +3,6 @@
 -- did not come back as well, facts about an enrollment once, where it was contacted, by the day of the first. The messages
 -- of unsent are taken for not sent.
 -- Locks: none. Errors: none.
-drop function if exists drip_core._fact_cells(bigint, drip_core.report_fact[], drip_core.report_fact[]);
 create or replace function drip_core._fact_cells(
   organization_id bigint, facts drip_core.report_fact[], unsent drip_core.report_fact[] default '{}'
 )

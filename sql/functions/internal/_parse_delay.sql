@@ -2,7 +2,17 @@
 -- last, "at 09:00" or "at 09:00 local", says the local time of day. Days and weeks are local calendar days, minutes and hours
 -- elapse. Null problem means that it was understood.
 -- Locks: none. Errors: none. Harmless to repeat.
-drop function if exists drip_core._parse_delay(text);
+do $$
+begin
+  -- the one of 0.1.0, whose result was another; dropped only then, for others are built on this one
+  if exists (
+    select from pg_catalog.pg_proc as p
+    where p.oid = pg_catalog.to_regprocedure('drip_core._parse_delay(text)') and 'at_time' <> all (p.proargnames)
+  ) then
+    drop function drip_core._parse_delay(text);
+  end if;
+end;
+$$;
 create or replace function drip_core._parse_delay(
   delay text, out elapsed interval, out days int, out business_days int, out at_time time, out problem text
 )

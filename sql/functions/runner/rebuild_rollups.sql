@@ -6,23 +6,23 @@
 -- Locks: another rebuild of the organization waits. Errors: PT404. A repeat changes nothing and returns 0.
 create or replace function drip.rebuild_rollups("from" date default null, organization_id bigint default null)
 returns bigint
-language plpgsql
+language sql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_allowed constant bigint[] := drip_core._allowed_organizations(rebuild_rollups.organization_id);
-  v_org bigint;
-  v_corrected bigint := 0;
-begin
-  for v_org in
-    select o.id from drip_core.organizations as o where v_allowed is null or o.id = any (v_allowed) order by o.id
-  loop
-    v_corrected := v_corrected + drip_core._rebuild_reports(v_org, rebuild_rollups."from");
-  end loop;
-  return v_corrected;
-end;
+  with allowed as materialized (
+    select drip_core._allowed_organizations(rebuild_rollups.organization_id) as ids
+  ),
+
+  served as materialized (
+    select o.id
+    from allowed as a
+    join drip_core.organizations as o on a.ids is null or o.id = any (a.ids)
+    order by o.id
+  )
+
+  select coalesce(sum(drip_core._rebuild_reports(s.id, rebuild_rollups."from")), 0)::bigint from served as s;
 $$;
 
 revoke all on function drip.rebuild_rollups(date, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;

@@ -114,7 +114,8 @@ select is((select count(*) from drip.claim(organization_id => drip_test.org())),
 select is(
   (
     select l.next_slot_at between '2026-03-02T09:01:00Z' and '2026-03-02T09:19:00Z' and l.ready_at = l.next_slot_at
-    from drip_core.lanes as l where l.organization_id = drip_test.org() and l.slot_reason = 'pacing'
+    from drip_core.lanes as l
+    where l.organization_id = drip_test.org() and l.slot_reason = 'pacing'
   ), true, 'H1: which begins when it is settled, for messages as well'
 );
 select drip_test.at('2026-03-02T09:20:00Z');
@@ -151,9 +152,15 @@ select is(drip.release((
 -- erasure, limit and retention
 truncate m;
 insert into m select c.* from drip.claim(organization_id => drip_test.org()) as c;
-select drip.advance((select jsonb_agg(to_jsonb(m) || '{"outcome": "retry", "error_message": "ann@example.net is odd", "provider_message_id": "ann@example.net"}') from m));
+select drip.advance((
+  select jsonb_agg(to_jsonb(m) || '{"outcome": "retry", "error_message": "ann@example.net is odd", "provider_message_id": "ann@example.net"}')
+  from m
+));
 select is(
-  (select string_agg(t.status || ' ' || t.error_message, ', ') from drip.list_tests(drip_test.org()) as t where t.error_message ~ 'ann@'),
+  (
+    select string_agg(t.status || ' ' || t.error_message, ', ') from drip.list_tests(drip_test.org()) as t
+    where t.error_message ~ 'ann@'
+  ),
   'waiting ann@example.net is odd', 'a test is tried again'
 );
 select drip.erase_contact(drip_test.org(), drip_test.kept('ann'));

@@ -17,8 +17,14 @@ select is(drip_test.books(drip_test.org(), 'sales'), 'used 4: 4 leased, 0 held, 
 select drip_test.no_violations('each claim can be found by its lease');
 
 select drip_test.at('2026-03-02T09:02:00Z');
-select is(drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 2, "messages_held": 2}', 'X1: their leases expire as all others do');
-select is(drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 0, "messages_held": 0}', 'once');
+select is(
+  drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 2, "messages_held": 2}',
+  'X1: their leases expire as all others do'
+);
+select is(
+  drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 0, "messages_held": 0}',
+  'once'
+);
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('c1')), 'paused s1, attempt 0, held', 'paused, and handed over: held');
 select
   is(

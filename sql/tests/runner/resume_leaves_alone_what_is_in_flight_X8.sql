@@ -16,7 +16,8 @@ select is(jsonb_array_length(drip_test.claims(drip_test.org())), 0, 'X8: a resum
 select is(drip.next_due_at(), '2026-03-02T09:10:00Z', 'before its lease expires');
 select drip_test.at('2026-03-02T09:10:00Z');
 select is(
-  drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 1, "messages_held": 0}', 'which it does once, though it was paused in between'
+  drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 1, "messages_held": 0}',
+  'which it does once, though it was paused in between'
 );
 select is(drip_test.settle('sent', drip_test.org()), '{"completed": 1}', 'then it goes out');
 select is(drip_test.books(drip_test.org(), 'sales'), 'used 1: 0 leased, 0 held, 1 sent', 'M6: one place for one message');

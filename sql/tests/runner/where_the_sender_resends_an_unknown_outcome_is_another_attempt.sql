@@ -13,7 +13,10 @@ select is(drip_test.report(jsonb_build_array(c.claims -> 0), 'unknown'), 'retry_
 from c;
 select is(drip_test.place(drip_test.org(), drip_test.enrollment('c1')), 'active s1, attempt 1, due 2026-03-02 09:05', 'which counts an attempt');
 select drip_test.at('2026-03-02T09:05:00Z');
-select is(drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 1, "messages_held": 0}', 'X1: one whose lease expires is not held');
+select is(
+  drip.tick() - 'counts_added_up' - 'partitions_made' - 'queues_probed', '{"leases_released": 1, "messages_held": 0}',
+  'X1: one whose lease expires is not held'
+);
 select is(drip_test.settle('sent', drip_test.org()), '{"completed": 2}', 'both go out');
 select drip_test.no_violations();
 

@@ -25,7 +25,7 @@ insert into calls values
 ('recipient_check', 'drip.recipient_check(%1$s, 1, 1)'),
 ('record_account_reports', 'drip.record_account_reports(%1$s, ''box'', ''[]'')'),
 ('record_connection', 'drip.record_connection(%1$s, ''box'', ''{"state": "banned"}'')'),
-('record_recipient_check', 'drip.record_recipient_check(%1$s, 1, 1, ''{"is_reachable": true}'')'),
+('record_recipient_check', 'drip.record_recipient_check(%1$s, 1, 1, ''{"reachable": true}'')'),
 ('resolve_unknown', 'drip.resolve_unknown(%1$s, 1, 1, ''sent'')'),
 ('resume_lane', 'drip.resume_lane(%1$s, %2$s)');
 grant select on calls to drip_runner;

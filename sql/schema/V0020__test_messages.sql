@@ -1,6 +1,6 @@
 -- Tests: messages that members send to themselves to see what a step looks like. They live beside enrollments, not among
 -- them, so that no count, limit or report can mistake one for a message of a campaign.
--- Locks: SHARE ROW EXCLUSIVE on sequences, steps, channel_accounts and contacts for an instant (new foreign keys to them); new objects. The previous version goes on working: it claims no tests.
+-- Locks: SHARE ROW EXCLUSIVE on sequences, steps, channel_accounts, members and contacts for an instant (new foreign keys to them); new objects. The previous version goes on working: it claims no tests.
 
 create type drip.test_status as enum ('waiting', 'in_flight', 'sent', 'failed', 'unknown');
 comment on type drip.test_status is 'State of a test message; all but waiting and in_flight are final.';
@@ -32,6 +32,7 @@ create table drip_core.test_messages (
   constraint a_test_shows_a_step foreign key (organization_id, step_id) references drip_core.steps (organization_id, id),
   constraint a_test_leaves_by_an_account foreign key (organization_id, channel_account_id)
   references drip_core.channel_accounts (organization_id, id),
+  constraint a_test_goes_to_a_member foreign key (organization_id, to_profile_id) references drip_core.members (organization_id, profile_id),
   constraint a_test_shows_a_contact foreign key (organization_id, contact_id) references drip_core.contacts (organization_id, id),
   constraint a_test_in_flight_has_a_token check (status <> 'in_flight' or claim_token is not null),
   constraint a_test_is_due_until_it_is_settled check ((due_at is null) = (settled_at is not null)),
