@@ -3,6 +3,9 @@
 Raw claim: one update with `skip locked`. Raw settle: one update and one event insert. Same server,
 same run, same batch, same number of connections, rounds of both taken in turn; only the ratio means
 anything. Then: how long a claim takes with a large backlog, before and after churn.
+
+`--commit-delay MS` makes every commit of both sides take that much longer (PostgreSQL's
+`commit_delay`): what the ratio is where a flush takes longer than on the machine at hand.
 """
 
 from __future__ import annotations
@@ -169,9 +172,17 @@ def load(url: str, contacts: int, lanes: int) -> None:
         connection.execute("vacuum analyze")
 
 
-def work(url: str, kind: str, batch: int, messages: int, gate: Any, answers: Any) -> None:
+def work(
+    url: str, kind: str, batch: int, messages: int, commit_delay: float, gate: Any, answers: Any
+) -> None:
     """One runner: rounds until its share of messages is done; answers messages and seconds."""
     with psycopg.connect(url) as connection:
+        if commit_delay:
+            connection.execute("set commit_siblings = 0")
+            connection.execute(
+                "select set_config('commit_delay', %s, false)", (str(int(commit_delay * 1000)),)
+            )
+            connection.commit()
         for _ in range(5):
             ROUNDS[kind](connection, 10)
         gate.wait()
@@ -181,12 +192,17 @@ def work(url: str, kind: str, batch: int, messages: int, gate: Any, answers: Any
         answers.put((done, time.perf_counter() - started))
 
 
-def rate(url: str, kind: str, batch: int, runners: int, messages: int) -> float:
+def rate(
+    url: str, kind: str, batch: int, runners: int, messages: int, commit_delay: float
+) -> float:
     """Messages per second of all runners together."""
     context = multiprocessing.get_context("spawn")
     gate, answers = context.Barrier(runners), context.Queue()
     processes = [
-        context.Process(target=work, args=(url, kind, batch, messages // runners, gate, answers))
+        context.Process(
+            target=work,
+            args=(url, kind, batch, messages // runners, commit_delay, gate, answers),
+        )
         for _ in range(runners)
     ]
     for process in processes:
@@ -272,6 +288,9 @@ def main() -> None:
     parser.add_argument("--batches", default="100,500")
     parser.add_argument("--runners", default="1,2")
     parser.add_argument("--rounds", type=int, default=3, help="the median of these counts")
+    parser.add_argument(
+        "--commit-delay", type=float, default=0, metavar="MS", help="added to each commit"
+    )
     parser.add_argument("--backlog", type=int, default=1_000_000, help="enrollments; 0 for none")
     options = parser.parse_args()
     settings = len(options.batches.split(",")) * len(options.runners.split(","))
@@ -285,7 +304,9 @@ def main() -> None:
                 rates: dict[str, list[float]] = {"raw": [], "drip": []}
                 for _ in range(options.rounds):
                     for kind in rates:
-                        rates[kind].append(rate(url, kind, batch, runners, options.messages))
+                        rates[kind].append(
+                            rate(url, kind, batch, runners, options.messages, options.commit_delay)
+                        )
                 raw, drip = (statistics.median(rates[kind]) for kind in ("raw", "drip"))
                 what = f"batch {batch}, {runners} runner{'s' * (runners > 1)}"
                 print(f"{what}: raw {raw:,.0f}/s, claim + advance {drip:,.0f}/s")

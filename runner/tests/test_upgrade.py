@@ -30,6 +30,8 @@ Rows = dict[str, tuple[list[str], Counter[str]]]
 
 #: The same for everybody, and added to by a release; the migrator keeps its own account.
 LOOKUPS = {"reasons", "status_transitions", "timezones"}
+#: A release may make a new link key and retire the one before: see test_L4_tokens_….
+KEYS = "secret_keys"
 #: What drip.advance says when it took a result.
 SETTLED = {"advanced", "completed"}
 LEDGER = {"migrations", "migration_state"}
@@ -151,10 +153,41 @@ def test_L5_an_upgrade_keeps_every_row(seeds: Seeds) -> None:
     after = _rows(seeds.engine.url, {table: columns for table, (columns, _) in before.items()})
     for table, (columns, rows) in before.items():
         assert after[table][0] == columns, f"columns of {table} are gone"
+        if table == KEYS:
+            continue
         assert rows - after[table][1] == Counter(), f"rows of {table} are gone or changed"
         if table not in LOOKUPS:
             assert after[table][1] == rows, f"{table} has other rows than before"
     assert seeds.engine.violations() == []
+
+
+def test_L4_tokens_of_the_release_before_are_read_for_ever(seeds: Seeds) -> None:
+    keys = (
+        "select id, purpose, inner_pad, outer_pad from drip_core.secret_keys"
+        " where id <= %s order by id"
+    )
+    newest = seeds.engine.value("select max(id) from drip_core.secret_keys")
+    before = seeds.engine.rows(keys, newest)
+    migrate.apply(seeds.engine.url)
+    assert seeds.engine.rows(keys, newest) == before
+    for claim in [*seeds.sent, *seeds.in_flight, *seeds.held]:
+        for purpose in ("message", "link"):
+            if f"{purpose}_token" not in claim:
+                continue
+            assert claim["enrollment_id"] == seeds.engine.value(
+                "select enrollment_id from drip_core._read_token(%s, %s)",
+                *(claim[f"{purpose}_token"], purpose),
+            )
+    lengths = (
+        "select octet_length(inner_pad) from drip_core.secret_keys"
+        " where is_current and purpose = %s"
+    )
+    assert seeds.engine.value(lengths, "link") == 32
+    assert seeds.engine.value(lengths, "address") == 64
+    # applied again, the key stays
+    current = seeds.engine.value("select max(id) from drip_core.secret_keys")
+    seeds.engine.value("select drip_core._ensure_secret_keys()::text")
+    assert seeds.engine.value("select max(id) from drip_core.secret_keys") == current
 
 
 def test_X1_claims_in_flight_at_an_upgrade_are_settled_with_their_old_tokens(seeds: Seeds) -> None:

@@ -32,18 +32,18 @@ begin
   v_imagined := drip_core._imagine_enrollment(
     v_found.step, 0, preview.contact_id, v_found.channel_account_id, v_found.deal_id, v_found.enrolled_at);
   v_missing := drip_core._missing_fields(v_imagined);
+  select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
   select m.reason, m.wait_until, m.merge_values
   into v_judged
-  from drip_core._check_imagined(v_org, v_imagined) as m;
+  from drip_core._check_imagined(v_org, v_imagined, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as m;
   if cardinality(v_missing) = 0 then
     if (v_found.step).thread_root_id is not null and v_found.enrollment_id is not null then
       -- what it answers belongs to the enrollment there is
       v_imagined.id := v_found.enrollment_id;
       select jsonb_build_object('thread', m.merge_values -> 'thread') into v_thread
-      from drip_core._check_imagined(v_org, v_imagined) as m
+      from drip_core._check_imagined(v_org, v_imagined, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as m
       where m.merge_values ? 'thread';
     end if;
-    select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
     select jsonb_build_object(
       'to_address', r.to_address, 'to_name', r.to_name, 'from_address', r.from_address, 'from_name', r.from_name, 'subject', r.subject,
       'text_body', r.text_body, 'html_body', r.html_body, 'template', r.template, 'headers', r.headers)

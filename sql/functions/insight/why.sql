@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_effective_limit.sql, functions/internal/_require_permission.sql, functions/internal/_require_enrollment.sql, functions/internal/_step_after_skip.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_check_messages.sql, functions/internal/_current_key.sql, functions/internal/_cap_contacts.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_effective_limit.sql, functions/internal/_require_permission.sql, functions/internal/_require_enrollment.sql, functions/internal/_step_after_skip.sql
 -- Explains one enrollment: the rules in the order in which the engine applies them, the verdict of each, and when it would
 -- send. Eligibility, window and the cap of the contact are judged by the functions the claim itself uses.
 -- Locks: none. Errors: PT403, PT404. Harmless to repeat.
@@ -97,7 +97,13 @@ begin
       when v_l.min_gap is not null and v_l.leased > 0 then 'the message before is in flight'
     end;
 
-  select nullif(m.reason, 'window_closed') into v_reason from drip_core._check_messages(v_org, array[v_e.id]) as m;
+  select nullif(m.reason, 'window_closed')
+  into v_reason
+  from drip_core._current_key('link') as k
+  cross join lateral drip_core._check_messages(
+    v_org, array[v_e.id], array[v_e.step_id],
+    array(select a from drip_core.channel_accounts as a where a.organization_id = v_org and a.id = v_e.channel_account_id), k.key_id, k.inner_pad, k.outer_pad
+  ) as m;
   select r.effect, r.ends_as into v_effect, v_ends_as from drip_core.reasons as r where r.reason = v_reason;
   if v_reason = 'replied' then
     -- a reply that nobody has reacted to yet

@@ -78,7 +78,7 @@ begin
         v_problem := 'no value for ' || v_problem;
       else
         select c.merge_values into v_values
-        from drip_core._check_imagined(v_test.organization_id, v_enrollment) as c;
+        from drip_core._check_imagined(v_test.organization_id, v_enrollment, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as c;
         v_values := v_values - 'tracked' - 'to_name' || jsonb_build_object('to', v_test.to_address);
       end if;
     end if;

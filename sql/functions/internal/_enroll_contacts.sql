@@ -1,4 +1,4 @@
--- requires: functions/internal/_known_timezone.sql, functions/internal/_choose_sender.sql, functions/internal/_consent_of.sql, functions/internal/_merge_values.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_sender_candidates.sql, functions/internal/_sequence_id.sql
+-- requires: functions/internal/_known_timezone.sql, functions/internal/_choose_sender.sql, functions/internal/_consent_of.sql, functions/internal/_fixed_values.sql, functions/internal/_merge_values.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_sender_candidates.sql, functions/internal/_sequence_id.sql
 -- Enrolls contacts (with their deals, or null) in one sequence: the one implementation behind every enroll function.
 -- Set-based; one typed outcome per distinct contact, in the order given. Uniqueness is the constraint's affair:
 -- of concurrent callers one inserts, the others learn already_active. No existing row is ever rewritten.
@@ -24,6 +24,7 @@ declare
   v_version drip_core.sequence_versions;
   v_step drip_core.steps;
   v_organization drip_core.organizations;
+  v_fixed_values text[];
   v_window record;
   v_template_missing boolean;
   v_given bigint[];
@@ -55,6 +56,7 @@ begin
   from drip_core.steps as st
   where st.organization_id = v_org and st.sequence_id = v_sequence.id and st.version = v_version.version and st.step_no = 1;
   select o.* into v_organization from drip_core.organizations as o where o.id = v_org;
+  v_fixed_values := drip_core._fixed_values(v_version.field_paths, v_organization);
   select w.* into v_window
   from drip_core._sending_windows(v_org, v_step.channel) as w
   where w.sequence_id = v_sequence.id and w.version = v_version.version;
@@ -104,7 +106,9 @@ begin
           select f.value
           from unnest(
             v_version.field_channels,
-            drip_core._merge_values(v_version.field_paths, array_fill(null::text, array[cardinality(v_version.field_paths)]), ck.contact, dk.deal, null, v_organization, null)
+            drip_core._merge_values(
+              v_version.field_paths, array_fill(null::text, array[cardinality(v_version.field_paths)]), v_fixed_values, ck.contact, dk.deal,
+              null, null, null, null)
           ) as f (channel, value)
           where case f.channel when 'email' then c.email else c.phone end is not null
         ), null) is not null then 'missing_field'

@@ -1,7 +1,9 @@
 -- owner: drip_engine
 -- requires: functions/internal/_key_pad.sql
--- Makes the link-signing key and the address-hash key where they are missing: 256 random bits each.
--- Locks: none. Errors: none. A repeat changes nothing.
+-- Makes the link-signing key and the address-hash key where they are missing: 256 random bits for addresses, twice as many for
+-- links (see _token_macs). A link key of the first version, two 64-byte pads, is retired: its tokens stay valid for ever, new
+-- ones are made with the new key. The address key stays what it is: addresses are found by it.
+-- Locks: the keys. Errors: none. A repeat changes nothing.
 create or replace function drip_core._ensure_secret_keys()
 returns void
 language plpgsql
@@ -15,13 +17,21 @@ declare
   v_inner bytea;
   v_outer bytea;
 begin
+  update drip_core.secret_keys as k
+  set is_current = false
+  where k.purpose = 'link' and k.is_current and octet_length(k.inner_pad) = 64;
   foreach v_purpose in array array['link', 'address'] loop
     if exists (select from drip_core.secret_keys as k where k.purpose = v_purpose and k.is_current) then
       continue;
     end if;
     v_key := sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'));
-    v_inner := drip_core._key_pad(v_key, 54);
-    v_outer := drip_core._key_pad(v_key, 92);
+    if v_purpose = 'link' then
+      v_inner := v_key;
+      v_outer := sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'));
+    else
+      v_inner := drip_core._key_pad(v_key, 54);
+      v_outer := drip_core._key_pad(v_key, 92);
+    end if;
     insert into drip_core.secret_keys (id, purpose, inner_pad, outer_pad)
     select
       coalesce(max(k.id), 0) + 1,

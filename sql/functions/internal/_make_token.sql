@@ -1,9 +1,9 @@
--- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql
+-- requires: functions/internal/_token_macs.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql
 -- A token for (organization, enrollment, step): 66 hexadecimal digits, the same for ever. Built like AES-SIV:
 -- a 128-bit MAC over the ids, then the ids masked by a keystream made from that MAC. So the token is opaque,
 -- cannot be made or changed without the key, needs no row to be resolved, and the tokens of two purposes
 -- for the same ids tell nothing of each other. _render_messages makes the same from the same parts, set by set.
--- Locks: none. Errors: none. Harmless to repeat.
+-- Purposes: message, link; null for others. Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._make_token(
   key_id smallint, inner_pad bytea, outer_pad bytea, purpose text, organization_id bigint, enrollment_id bigint, step_id bigint
 )
@@ -15,9 +15,9 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_mac constant bytea := drip_core._token_mac(
-    _make_token.inner_pad, _make_token.outer_pad, _make_token.purpose::bytea,
-    _make_token.organization_id, _make_token.enrollment_id, _make_token.step_id);
+  v_mac constant bytea := substr(drip_core._token_macs(
+    _make_token.inner_pad, _make_token.outer_pad, _make_token.organization_id, _make_token.enrollment_id, _make_token.step_id
+  ), case _make_token.purpose when 'message' then 1 when 'link' then 17 end, 16);
   v_stream constant text := drip_core._token_stream(_make_token.inner_pad, _make_token.outer_pad, v_mac);
 begin
   return drip_core._token_text(

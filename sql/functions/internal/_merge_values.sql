@@ -1,9 +1,11 @@
--- The values of merge fields for one message; null where there is neither value nor default.
--- Locks: none. Errors: none. Harmless to repeat.
+-- The values of merge fields for one message; null where there is neither value nor default. fixed_values are those that are
+-- the same for all messages of the step, see _fixed_values. Locks: none. Errors: none. Harmless to repeat.
+drop function if exists drip_core._merge_values(
+  text[], text[], drip_core.contacts, drip_core.deals, drip_core.channel_accounts, drip_core.organizations, text
+);
 create or replace function drip_core._merge_values(
-  field_paths text[], field_defaults text[],
-  contact drip_core.contacts, deal drip_core.deals, sender drip_core.channel_accounts, organization drip_core.organizations,
-  unsubscribe_url text
+  field_paths text[], field_defaults text[], fixed_values text[],
+  contact drip_core.contacts, deal drip_core.deals, sender_key text, sender_address text, sender_name text, unsubscribe_url text
 )
 returns text[]
 language plpgsql
@@ -18,6 +20,7 @@ begin
   for v_i in 1 .. cardinality(_merge_values.field_paths) loop
     v_path := _merge_values.field_paths[v_i];
     v_values := array_append(v_values, coalesce(
+      _merge_values.fixed_values[v_i],
       nullif(btrim(translate(case v_path
         when 'contact.first_name' then (_merge_values.contact).first_name
         when 'contact.last_name' then (_merge_values.contact).last_name
@@ -31,14 +34,9 @@ begin
         when 'deal.amount' then (_merge_values.deal).amount::text
         when 'deal.currency' then (_merge_values.deal).currency
         when 'deal.external_id' then (_merge_values.deal).external_id
-        when 'sender.key' then (_merge_values.sender).key
-        when 'sender.address' then (_merge_values.sender).address
-        when 'sender.display_name' then (_merge_values.sender).display_name
-        when 'organization.name' then (_merge_values.organization).name
-        when 'organization.postal_address' then (_merge_values.organization).postal_address
-        -- name and postal address on one line: the footer of every email
-        when 'organization.imprint' then concat_ws(', ', (_merge_values.organization).name, nullif(btrim(regexp_replace(
-          (_merge_values.organization).postal_address, '[[:space:],]*[\r\n]+[[:space:]]*', ', ', 'g'), ', '), ''))
+        when 'sender.key' then _merge_values.sender_key
+        when 'sender.address' then _merge_values.sender_address
+        when 'sender.display_name' then _merge_values.sender_name
         when 'unsubscribe_url' then _merge_values.unsubscribe_url
         else case when starts_with(v_path, 'contact.attributes.') then (_merge_values.contact).attributes ->> substr(v_path, 20) end
       end, e'\x1f', '')), ''),
@@ -49,8 +47,8 @@ end;
 $$;
 
 revoke all on function drip_core._merge_values(
-  text[], text[], drip_core.contacts, drip_core.deals, drip_core.channel_accounts, drip_core.organizations, text
+  text[], text[], text[], drip_core.contacts, drip_core.deals, text, text, text, text
 ) from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._merge_values(
-  text[], text[], drip_core.contacts, drip_core.deals, drip_core.channel_accounts, drip_core.organizations, text
+  text[], text[], text[], drip_core.contacts, drip_core.deals, text, text, text, text
 ) is 'Values of merge fields in the order of field_paths; null where there is neither value nor default. Blank counts as no value.';

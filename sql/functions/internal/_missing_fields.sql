@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_merge_values.sql
+-- requires: functions/internal/_fixed_values.sql, functions/internal/_merge_values.sql
 -- The merge fields of an enrollment's step that have neither value nor default; none: it can be rendered.
 -- Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._missing_fields(enrollment drip_core.enrollments)
@@ -10,7 +10,9 @@ begin atomic
   select
     array(
       select f.path
-      from unnest(s.field_paths, drip_core._merge_values(s.field_paths, s.field_defaults, c, d, a, o, 'https://example.com')) as f (path, value)
+      from unnest(s.field_paths, drip_core._merge_values(
+          s.field_paths, s.field_defaults, drip_core._fixed_values(s.field_paths, o), c, d, a.key, a.address, a.display_name, 'https://example.com'
+        )) as f (path, value)
       where f.value is null
     )
   from drip_core.steps as s

@@ -27,8 +27,7 @@ begin
   if not found then
     return;
   end if;
-  v_stream := encode(substr(drip_core._hmac_sha256(
-    v_key.inner_pad, v_key.outer_pad, convert_to('stream', 'UTF8') || decode(substr(_read_token.token, 3, 32), 'hex')), 1, 16), 'hex');
+  v_stream := drip_core._token_stream(v_key.inner_pad, v_key.outer_pad, decode(substr(_read_token.token, 3, 32), 'hex'));
   v_hi := ('x' || substr(_read_token.token, 35, 16))::bit(64)::bigint # ('x' || left(v_stream, 16))::bit(64)::bigint;
   v_lo := ('x' || substr(_read_token.token, 51, 16))::bit(64)::bigint # ('x' || right(v_stream, 16))::bit(64)::bigint;
   organization_id := (v_hi >> 24) & 1099511627775;

@@ -1,4 +1,4 @@
--- requires: functions/internal/_token_mac.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql, functions/internal/_render_template.sql
+-- requires: functions/internal/_token_macs.sql, functions/internal/_token_stream.sql, functions/internal/_token_text.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_one_line.sql, functions/internal/_escape_html.sql, functions/internal/_render_template.sql
 -- Renders messages from their steps and merge values, set by set: the one place where a message gets its final form, used
 -- by the claim and by every later look at a message. The arrays belong together element by element; `ordinal` counts them.
 -- Merge values: to, to_name, from, from_name, base (public_base_url), key (id of the link key, whose pads are given),
@@ -7,11 +7,13 @@
 -- requests to unsubscribe: mailto.
 -- A plain query that the planner merges into the caller's; each `offset 0` keeps what is computed once from being
 -- computed at every mention. Locks: none. Errors: none. Harmless to repeat.
+drop function if exists drip_core._render_message(drip_core.steps, bigint, jsonb, bytea, bytea);
+drop function if exists drip_core._render_messages(bigint, bigint[], bigint[], jsonb[], bytea, bytea);
 create or replace function drip_core._render_messages(
   organization_id bigint, enrollment_ids bigint[], step_ids bigint[], merge_values jsonb[], inner_pad bytea, outer_pad bytea
 )
 returns table (
-  ordinal bigint, sequence_id bigint, step_key text, channel drip.channel, message_token text, link_token text, to_address text, to_name text,
+  ordinal bigint, sequence_key text, step_key text, channel drip.channel, message_token text, link_token text, to_address text, to_name text,
   from_address text, from_name text, subject text, text_body text, html_body text, template jsonb, headers jsonb
 )
 language sql
@@ -20,7 +22,7 @@ parallel safe
 begin atomic
   select
     t.ordinal,
-    t.sequence_id,
+    t.sequence_key,
     t.key,
     t.channel,
     t.message_token,
@@ -45,7 +47,7 @@ begin atomic
   from (
     select
       k.ordinal,
-      k.sequence_id,
+      k.sequence_key,
       k.key,
       k.channel,
       k.message_token,
@@ -78,16 +80,14 @@ begin atomic
     from (
       select
         d.ordinal,
-        d.sequence_id,
+        d.sequence_key,
         d.key,
         d.channel,
         drip_core._token_text(
-          d.key_id, d.message_mac, drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, d.message_mac),
-          _render_messages.organization_id, d.enrollment_id, d.step_id
+          d.key_id, substr(d.macs, 1, 16), d.message_stream, _render_messages.organization_id, d.enrollment_id, d.step_id
         ) as message_token,
         drip_core._token_text(
-          d.key_id, d.link_mac, drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, d.link_mac),
-          _render_messages.organization_id, d.enrollment_id, d.step_id
+          d.key_id, substr(d.macs, 17, 16), d.link_stream, _render_messages.organization_id, d.enrollment_id, d.step_id
         ) as link_token,
         d.merge_values ->> 'to' as to_address,
         d.merge_values ->> 'to_name' as to_name,
@@ -106,34 +106,53 @@ begin atomic
         drip_core._format_arguments(d.joined) as arguments
       from (
         select
-          u.ordinal,
-          u.enrollment_id,
-          u.merge_values,
-          s.sequence_id,
-          s.id as step_id,
-          s.key,
-          s.channel,
-          s.subject_format,
-          s.text_format,
-          s.html_format,
-          s.html_tracked_format,
-          s.template,
-          (u.merge_values ->> 'key')::smallint as key_id,
-          drip_core._token_mac(
-            _render_messages.inner_pad, _render_messages.outer_pad, 'message'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
-          ) as message_mac,
-          drip_core._token_mac(
-            _render_messages.inner_pad, _render_messages.outer_pad, 'link'::bytea, _render_messages.organization_id, u.enrollment_id, s.id
-          ) as link_mac,
-          coalesce(u.merge_values ->> 'fields', drip_core._join_values(array(
-            select translate(v.value, e'\x1f', '')
-            from jsonb_array_elements_text(u.merge_values -> 'values') with ordinality as v (value, ordinal)
-            order by v.ordinal
-          ))) as joined
-        from unnest(_render_messages.enrollment_ids, _render_messages.step_ids, _render_messages.merge_values) with ordinality
-            as u (enrollment_id, step_id, merge_values, ordinal)
-        inner join drip_core.steps as s
-          on s.organization_id = _render_messages.organization_id and u.step_id = s.id
+          c.*,
+          drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, substr(c.macs, 1, 16)) as message_stream,
+          drip_core._token_stream(_render_messages.inner_pad, _render_messages.outer_pad, substr(c.macs, 17, 16)) as link_stream
+        from (
+          select
+            u.ordinal,
+            u.enrollment_id,
+            u.merge_values,
+            s.sequence_key,
+            s.id as step_id,
+            s.key,
+            s.channel,
+            s.subject_format,
+            s.text_format,
+            s.html_format,
+            s.html_tracked_format,
+            s.template,
+            (u.merge_values ->> 'key')::smallint as key_id,
+            drip_core._token_macs(
+              _render_messages.inner_pad, _render_messages.outer_pad, _render_messages.organization_id, u.enrollment_id, s.id
+            ) as macs,
+            coalesce(u.merge_values ->> 'fields', drip_core._join_values(array(
+              select translate(v.value, e'\x1f', '')
+              from jsonb_array_elements_text(u.merge_values -> 'values') with ordinality as v (value, ordinal)
+              order by v.ordinal
+            ))) as joined
+          from unnest(_render_messages.enrollment_ids, _render_messages.step_ids, _render_messages.merge_values) with ordinality
+              as u (enrollment_id, step_id, merge_values, ordinal)
+          -- the few steps there are, each read once: "||" takes long texts out of their storage here, not for each message
+          inner join (
+            select
+              p.id,
+              p.key,
+              p.channel,
+              p.template,
+              q.key as sequence_key,
+              p.subject_format,
+              p.text_format || '' as text_format,
+              p.html_format || '' as html_format,
+              p.html_tracked_format || '' as html_tracked_format
+            from drip_core.steps as p
+            inner join drip_core.sequences as q on q.organization_id = _render_messages.organization_id and p.sequence_id = q.id
+            where p.organization_id = _render_messages.organization_id and p.id = any(_render_messages.step_ids)
+            offset 0 -- noqa: AM09
+          ) as s on u.step_id = s.id
+          offset 0 -- noqa: AM09
+        ) as c
         offset 0 -- noqa: AM09
       ) as d
       offset 0 -- noqa: AM09
@@ -146,3 +165,6 @@ revoke all on function drip_core._render_messages(bigint, bigint[], bigint[], js
 from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._render_messages(bigint, bigint[], bigint[], jsonb[], bytea, bytea) is
 'Messages in their final form, from their steps and merge values.';
+
+-- made one MAC at a time
+drop function if exists drip_core._token_mac(bytea, bytea, bytea, bigint, bigint, bigint);

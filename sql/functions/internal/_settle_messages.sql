@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_known_timezone.sql, functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql, functions/internal/_is_unreachable.sql
+-- requires: functions/internal/_plan_step.sql, functions/internal/_sending_windows.sql, functions/internal/_hash_address.sql, functions/internal/_blind_id.sql, functions/internal/_is_unreachable.sql
 -- Settles results of one organization; see drip.advance. What becomes of each is decided once, in one select, and written by
 -- the same statement: message, event, enrollment. A paused enrollment moves on but stays paused; an ended one keeps status
 -- and step; both settle message, event and capacity all the same.
@@ -19,10 +19,15 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_firsts drip_core.provider_result[];
   v_locked bigint[];
+  v_tokens bigint[];
+  v_valid drip_core.provider_result[];
+  v_step_ids bigint[];
+  v_steps drip_core.settled_step[];
   v_zone text;
   v_random constant double precision := random();
   v_lane_ids bigint[];
   v_lane_days date[];
+  v_lane_holds boolean[];
   v_rows drip_core.settlement[];
   v_lanes drip_core.lane_settlement[];
   v_answers drip_core.disposition[];
@@ -33,24 +38,31 @@ begin
     from unnest(_settle_messages.results) as r
     order by r.enrollment_id, r.claim_token, r.ordinal
   );
-  select array_agg(x.id), array_agg(distinct x.channel_account_id)
-  into v_locked, v_lane_ids
+  select array_agg(x.id), array_agg(x.claim_token), array_agg(x.channel_account_id), array_agg(x.step_id)
+  into v_locked, v_tokens, v_lane_ids, v_step_ids
   from (
-    select e.id, e.channel_account_id
+    select e.id, e.claim_token, e.channel_account_id, e.step_id
     from drip_core.enrollments as e
     where e.organization_id = v_org and e.id = any (array(select r.enrollment_id from unnest(v_firsts) as r))
     order by e.id
     for no key update
   ) as x;
+  -- whose token is that of the row, which is held from here on; the rest is stale
+  v_valid := array(
+    select r
+    from unnest(v_firsts) as r
+    join unnest(v_locked, v_tokens) as l (id, token) on l.id = r.enrollment_id and l.token = r.claim_token
+  );
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
 
   -- the lanes: a new local day first, so that what is settled now counts for today
-  select array_agg(x.id), array_agg(x.day)
-  into v_lane_ids, v_lane_days
+  select array_agg(x.id), array_agg(x.day), array_agg(x.is_holding)
+  into v_lane_ids, v_lane_days, v_lane_holds
   from (
     select
       l.channel_account_id as id,
-      greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, v_zone))::date) as day
+      greatest(l.counter_day, (v_now at time zone coalesce(a.timezone, v_zone))::date) as day,
+      a.on_unknown = 'hold' as is_holding
     from drip_core.lanes as l
     join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = l.channel_account_id
     where l.organization_id = v_org and l.channel_account_id = any (v_lane_ids)
@@ -58,34 +70,51 @@ begin
     for no key update of l
   ) as x;
 
+  -- what the messages of a step have in common, read once for all of them; joined from an array, as everything that a
+  -- message shares with others: by a hash, not by a lookup per message
+  v_steps := array(
+    select row(
+      s.id, s.channel, v.retry_backoff, w.timezone, w.weekdays, w.starts, w.ends, w.holidays,
+      n.id, n.channel_no, n.delay_elapsed, n.delay_days, n.delay_business_days, n.delay_at,
+      nw.timezone, nw.weekdays, nw.starts, nw.ends, nw.holidays
+    )::drip_core.settled_step
+    from drip_core.steps as s
+    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
+    join drip_core._sending_windows(v_org, s.channel) as w on w.sequence_id = s.sequence_id and w.version = s.version
+    left join drip_core.steps as n
+      on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
+    join drip_core._sending_windows(v_org, coalesce(n.channel, s.channel)) as nw on nw.sequence_id = s.sequence_id and nw.version = s.version
+    where s.organization_id = v_org and s.id = any (v_step_ids)
+  );
+
   with settled as materialized (
     select
       r.ordinal, e.id as enrollment_id, r.claim_token, r.outcome,
       -- of an erased person nothing is written down again
-      case when y.is_erased then drip_core._blind_id(r.provider_message_id) else r.provider_message_id end as provider_message_id,
+      case when d.is_erased then drip_core._blind_id(r.provider_message_id) else r.provider_message_id end as provider_message_id,
       greatest(least(coalesce(r.occurred_at, v_now), v_now), e.enrolled_at) as occurred_at,
-      r.error_code, case when not y.is_erased then r.error_message end as error_message, r.retry_at, h.enrollment_id is not null as was_held,
+      r.error_code, case when not d.is_erased then r.error_message end as error_message, r.retry_at, h.enrollment_id is not null as was_held,
       e.contact_id, e.sequence_id, e.version, s.id as step_id, s.channel, e.channel_account_id, k.day as lane_day,
       (e.attempt + 1)::smallint as attempts,
       coalesce(e.merge_values, h.merge_values) as merge_values,
-      g.message_reason,
+      p.message_reason,
       d.verdict,
-      o.is_open,
+      d.is_open,
       case
-        when not o.is_open then e.status
-        when d.verdict = 'sent' and n.id is null then 'completed'
+        when not d.is_open then e.status
+        when d.verdict = 'sent' and s.next_id is null then 'completed'
         when d.verdict = 'given_up' then mr.ends_as
         else e.status
       end as new_status,
       case
-        when o.is_open and d.verdict = 'given_up' then g.message_reason
-        when o.is_open and d.verdict = 'sent' and n.id is null then null
+        when d.is_open and d.verdict = 'given_up' then p.message_reason
+        when d.is_open and d.verdict = 'sent' and s.next_id is null then null
         else e.status_reason
       end as new_reason,
-      case when o.is_open and d.verdict = 'sent' then n.id else e.step_id end as new_step_id,
-      case when o.is_open and d.verdict = 'sent' then e.sender_ids[n.channel_no] else e.channel_account_id end as new_channel_account_id,
+      case when d.is_open and d.verdict = 'sent' then s.next_id else e.step_id end as new_step_id,
+      case when d.is_open and d.verdict = 'sent' then e.sender_ids[s.next_channel_no] else e.channel_account_id end as new_channel_account_id,
       case
-        when not o.is_open or d.verdict in ('given_up', 'held') then null
+        when not d.is_open or d.verdict in ('given_up', 'held') then null
         when d.verdict = 'waits' then greatest(
           v_now + interval '15 minutes', case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         when d.verdict in ('sent', 'retry') then case
@@ -93,10 +122,7 @@ begin
           when cardinality(w.weekdays) = 0 and p.days = 0 and p.business_days = 0 and p.at is null then p.planned_from + p.elapsed
           else drip_core._plan_step(
             p.planned_from, p.elapsed, p.days, p.business_days, p.at,
-            coalesce(w.timezone, (
-              select drip_core._known_timezone(c.timezone) from drip_core.contacts as c where c.organization_id = v_org and c.id = e.contact_id
-            ), v_zone),
-            w.weekdays, w.starts, w.ends, w.holidays)
+            p.timezone, w.weekdays, w.starts, w.ends, w.holidays)
         end
         else coalesce(e.next_step_at, v_now)
       end as new_next_step_at,
@@ -105,65 +131,83 @@ begin
       case when d.verdict = 'sent' then 0 when d.verdict in ('retry', 'given_up') then e.attempt + 1 else e.attempt end::smallint as new_attempt,
       case when d.verdict = 'waits' then r.reason end as wait_reason,
       case
-        when d.verdict = 'sent' then case when o.is_open and n.id is null then 'completed' else 'advanced' end
+        when d.verdict = 'sent' then case when d.is_open and s.next_id is null then 'completed' else 'advanced' end
         when d.verdict = 'given_up' then case when mr.ends_as = 'bounced' then 'bounced' else 'failed' end
         when d.verdict = 'retry' then 'retry_scheduled'
         when d.verdict = 'waits' then 'deferred'
         else d.verdict
       end as disposition
-    from unnest(v_firsts) as r
-    join drip_core.enrollments as e
-      on e.organization_id = v_org and e.id = r.enrollment_id and e.claim_token = r.claim_token
-    join unnest(v_lane_ids, v_lane_days) as k (id, day) on k.id = e.channel_account_id
-    join drip_core.steps as s on s.organization_id = v_org and s.id = e.step_id
-    join drip_core.sequence_versions as v on v.organization_id = v_org and v.sequence_id = s.sequence_id and v.version = s.version
-    join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = e.channel_account_id
+    from unnest(v_valid) as r
+    join drip_core.enrollments as e on e.organization_id = v_org and e.id = r.enrollment_id
+    join unnest(v_steps) as s on s.id = e.step_id
+    join unnest(v_lane_ids, v_lane_days, v_lane_holds) as k (id, day, is_holding) on k.id = e.channel_account_id
     left join drip_core.held_messages as h on h.organization_id = v_org and h.enrollment_id = e.id and h.claim_token = e.claim_token
-    left join drip_core.steps as n
-      on n.organization_id = v_org and n.sequence_id = s.sequence_id and n.version = s.version and n.step_no = s.step_no + 1
-    cross join lateral (select e.status in ('active', 'paused') as is_open) as o
-    cross join lateral (select not coalesce(e.merge_values, h.merge_values) ? 'to' as is_erased) as y
+    -- each offset 0: what is computed once here is not computed again, nor set up again, at each mention above
     cross join lateral (
-      select case
-        when r.outcome = 'sent' then 'sent'
-        -- what the channel cannot reach is judged by the next claim: the step is skipped, or the enrollment ends
-        when r.outcome = 'rejected' and r.reason = 'not_on_whatsapp' and o.is_open and drip_core._is_unreachable(
-          v_org, e.contact_id, s.channel, drip_core._hash_address(s.channel, coalesce(e.merge_values, h.merge_values) ->> 'to')) then 'deferred'
-        when r.outcome = 'rejected' then 'given_up'
-        when r.outcome = 'unknown' and a.on_unknown = 'hold' then 'held'
-        when r.outcome in ('throttled', 'sender_error') then 'deferred'
-        when not o.is_open then 'deferred'
-        -- no fault of this message: it waits with its attempts as they are
-        when r.outcome = 'retry' and r.reason in ('template_unavailable', 'session_closed') then 'waits'
-        when e.attempt < cardinality(v.retry_backoff) then 'retry'
-        else 'given_up'
-      end as verdict
+      select
+        e.status in ('active', 'paused') as is_open,
+        not coalesce(e.merge_values, h.merge_values) ? 'to' as is_erased,
+        case
+          when r.outcome = 'sent' then 'sent'
+          -- what the channel cannot reach is judged by the next claim: the step is skipped, or the enrollment ends
+          when r.outcome = 'rejected' and r.reason = 'not_on_whatsapp' and e.status in ('active', 'paused') and drip_core._is_unreachable(
+            v_org, e.contact_id, s.channel, drip_core._hash_address(s.channel, coalesce(e.merge_values, h.merge_values) ->> 'to')) then 'deferred'
+          when r.outcome = 'rejected' then 'given_up'
+          when r.outcome = 'unknown' and k.is_holding then 'held'
+          when r.outcome in ('throttled', 'sender_error') then 'deferred'
+          when e.status not in ('active', 'paused') then 'deferred'
+          -- no fault of this message: it waits with its attempts as they are
+          when r.outcome = 'retry' and r.reason in ('template_unavailable', 'session_closed') then 'waits'
+          when e.attempt < cardinality(s.retry_backoff) then 'retry'
+          else 'given_up'
+        end as verdict
       offset 0
     ) as d
-    join drip_core._sending_windows(v_org, case when d.verdict = 'sent' then coalesce(n.channel, s.channel) else s.channel end) as w
-      on w.sequence_id = s.sequence_id and w.version = s.version
+    -- the window of the step that comes: the next one, or this one again
+    cross join lateral (
+      select
+        case d.verdict when 'sent' then s.next_timezone else s.timezone end as timezone,
+        case d.verdict when 'sent' then s.next_weekdays else s.weekdays end as weekdays,
+        case d.verdict when 'sent' then s.next_starts else s.starts end as starts,
+        case d.verdict when 'sent' then s.next_ends else s.ends end as ends,
+        case d.verdict when 'sent' then s.next_holidays else s.holidays end as holidays
+    ) as w
     -- the next step after its delay, or this one again
     cross join lateral (
       select
         case d.verdict
           when 'sent' then v_now
-          when 'retry' then greatest(v_now + v.retry_backoff[e.attempt + 1],
+          when 'retry' then greatest(v_now + s.retry_backoff[e.attempt + 1],
             case when r.retry_at is not null then least(r.retry_at, v_now + interval '168 hours') end)
         end as planned_from,
-        case d.verdict when 'sent' then n.delay_elapsed else '0' end as elapsed,
-        case d.verdict when 'sent' then n.delay_days else 0 end as days,
-        case d.verdict when 'sent' then n.delay_business_days else 0 end as business_days,
-        case d.verdict when 'sent' then n.delay_at end as at
+        case d.verdict when 'sent' then s.delay_elapsed else '0' end as elapsed,
+        case d.verdict when 'sent' then s.delay_days else 0 end as days,
+        case d.verdict when 'sent' then s.delay_business_days else 0 end as business_days,
+        case d.verdict when 'sent' then s.delay_at end as at,
+        case
+          when w.timezone is not null then w.timezone
+          when d.verdict not in ('sent', 'retry') then v_zone
+          -- what needs no calendar: a retry without a window, the step after the last one, a delay that elapses
+          when cardinality(w.weekdays) = 0
+            and (d.verdict = 'retry' or s.next_id is null or (s.delay_days = 0 and s.delay_business_days = 0 and s.delay_at is null))
+            then v_zone
+          -- as _known_timezone, which is a call per message
+          else coalesce((
+            select tz.name
+            from drip_core.contacts as c
+            join drip_core.timezones as tz on tz.name = c.timezone
+            where c.organization_id = v_org and c.id = e.contact_id
+          ), v_zone)
+        end as timezone,
+        case
+          when d.verdict <> 'given_up' then null
+          when r.outcome = 'rejected' then coalesce(
+            (select x.reason from drip_core.reasons as x where x.reason = r.reason and x.ends_as is not null), 'rejected_policy')
+          else 'retries_exhausted'
+        end as message_reason
+      offset 0
     ) as p
-    cross join lateral (
-      select case
-        when d.verdict <> 'given_up' then null
-        when r.outcome = 'rejected' then coalesce(
-          (select x.reason from drip_core.reasons as x where x.reason = r.reason and x.ends_as is not null), 'rejected_policy')
-        else 'retries_exhausted'
-      end as message_reason
-    ) as g
-    left join drip_core.reasons as mr on mr.reason = g.message_reason
+    left join drip_core.reasons as mr on mr.reason = p.message_reason
     order by e.id
   ),
 
@@ -386,9 +430,12 @@ begin
     where t.organization_id = v_org and t.id = k.id;
   end if;
 
-  delete from drip_core.detached_claims as c
-  where c.organization_id = v_org and c.enrollment_id = any (v_locked)
-    and exists (select from drip_core.enrollments as e where e.organization_id = v_org and e.id = c.enrollment_id and e.lease_expires_at is null);
+  -- nearly always there are none
+  if exists (select from drip_core.detached_claims as c where c.organization_id = v_org) then
+    delete from drip_core.detached_claims as c
+    where c.organization_id = v_org and c.enrollment_id = any (v_locked)
+      and exists (select from drip_core.enrollments as e where e.organization_id = v_org and e.id = c.enrollment_id and e.lease_expires_at is null);
+  end if;
 
   return v_answers;
 end;

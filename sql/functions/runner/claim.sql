@@ -78,6 +78,8 @@ declare
   v_pass int := 0;
   -- of the organization at hand
   v_taken bigint[];
+  v_steps bigint[];
+  v_accounts drip_core.channel_accounts[];
   v_l_id bigint[];
   v_l_day date[];
   v_l_used int[];
@@ -93,6 +95,7 @@ declare
   v_bad_ids bigint[];
   v_bad_reasons drip.reason[];
   v_bad_untils timestamptz[];
+  v_is_closed boolean;
   v_closed_lanes bigint[];
   v_closed_sequences bigint[];
   v_key record;
@@ -151,6 +154,7 @@ begin
       v_org_left := ceil(least(v_left, v_budget)::numeric / greatest(v_org_count, 1));
       v_org_count := v_org_count - 1;
       v_taken := '{}';
+      v_steps := '{}';
       v_l_id := '{}';
       v_l_day := '{}';
       v_l_used := '{}';
@@ -203,7 +207,12 @@ begin
           v_l_id := array_append(v_l_id, v_lane.id);
           v_position := cardinality(v_l_id);
           for v_queue in
-            select q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at
+            select
+              q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at,
+              exists (
+                select from drip_core.wakeups as w
+                where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
+              ) as is_woken
             from drip_core.queues as q
             where q.organization_id = v_org and q.channel_account_id = v_lane.id
               and (q.is_open or v_pass = 1)
@@ -228,17 +237,19 @@ begin
               v_queue.recheck_at := v_k_recheck[v_kept];
               v_k_lane[v_kept] := null;
             end if;
-            -- news of earlier work
-            with gone as (
-              delete from drip_core.wakeups as w
-              where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = v_queue.sequence_id
-              returning w.due_at
-            )
+            -- news of earlier work; what arrives from here on is for the next claim
+            if v_queue.is_woken then
+              with gone as (
+                delete from drip_core.wakeups as w
+                where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = v_queue.sequence_id
+                returning w.due_at
+              )
 
-            select min(gone.due_at) as due_at into v_woken from gone;
-            if v_woken.due_at < v_queue.due_from or (v_woken.due_at = v_queue.due_from) then
-              v_queue.due_from := v_woken.due_at;
-              v_queue.due_from_id := 0;
+              select min(gone.due_at) as due_at into v_woken from gone;
+              if v_woken.due_at < v_queue.due_from or (v_woken.due_at = v_queue.due_from) then
+                v_queue.due_from := v_woken.due_at;
+                v_queue.due_from_id := 0;
+              end if;
             end if;
             if v_queue.recheck_at <= v_now then
               select x.released, x.held, x.next_expiry
@@ -291,12 +302,13 @@ begin
               exit when v_room <= 0;
               v_count := ceil(v_room::numeric / v_pass_count);
               v_pass_count := greatest(v_pass_count - 1, 1);
-              select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0)
-              into v_batch, v_due, v_due_id
+              select coalesce(array_agg(t.id), '{}'), max(t.next_step_at), coalesce(max(t.id) filter (where t.next_step_at = t.last_at), 0),
+                v_steps || array_agg(t.step_id)
+              into v_batch, v_due, v_due_id, v_steps
               from (
-                select e.id, e.next_step_at, max(e.next_step_at) over () as last_at
+                select e.id, e.next_step_at, e.step_id, max(e.next_step_at) over () as last_at
                 from (
-                  select c.id, c.next_step_at
+                  select c.id, c.next_step_at, c.step_id
                   from drip_core.enrollments as c
                   where c.organization_id = v_org
                     and c.channel_account_id = v_lane.id
@@ -377,6 +389,11 @@ begin
       v_ok_ids := '{}';
       v_ok_lanes := '{}';
       if cardinality(v_taken) > 0 then
+        v_accounts := array(
+          select a
+          from drip_core.channel_accounts as a
+          where a.organization_id = v_org and a.id = any (v_l_id)
+        );
         select
           coalesce(array_agg(m.enrollment_id) filter (where m.reason is null), '{}'),
           coalesce(array_agg(m.channel_account_id) filter (where m.reason is null), '{}'),
@@ -386,9 +403,9 @@ begin
           coalesce(array_agg(m.enrollment_id) filter (where m.reason is not null), '{}'),
           coalesce(array_agg(m.reason) filter (where m.reason is not null), '{}'),
           coalesce(array_agg(m.wait_until) filter (where m.reason is not null), '{}'),
-          array_agg(distinct m.channel_account_id) filter (where m.reason = 'window_closed')
-        into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_closed_lanes
-        from drip_core._check_messages(v_org, v_taken) as m;
+          bool_or(m.reason = 'window_closed')
+        into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_is_closed
+        from drip_core._check_messages(v_org, v_taken, v_steps, v_accounts, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as m;
 
         -- the cap per contact: whose contact a rival holds waits a moment, so that no two claims count at the same time
         if cardinality(v_ok_ids) > 0 and exists (
@@ -425,7 +442,7 @@ begin
           v_left := v_left + cardinality(v_bad_ids);
           v_hungry := v_hungry or cardinality(array_remove(v_k_lane, null)) > 0;
         end if;
-        if v_closed_lanes is not null then
+        if v_is_closed then
           -- as many again of the queues where a closed window was met
           select array_agg(k.lane), array_agg(k.sequence_id)
           into v_closed_lanes, v_closed_sequences
@@ -481,6 +498,8 @@ begin
         join drip_core.lanes as n on n.organization_id = v_org and n.channel_account_id = x.id
         join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = x.id
         join drip_core.organizations as o on o.id = v_org
+        -- counted once, not at each mention above
+        offset 0
       ) as u
       where l.organization_id = v_org and l.channel_account_id = u.id;
 
@@ -489,10 +508,9 @@ begin
         select
           v_org, v_ok_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
           r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
-          v_ok_attempts[r.ordinal], false, sq.key, r.step_key, v_expires
+          v_ok_attempts[r.ordinal], false, r.sequence_key, r.step_key, v_expires
         from drip_core._render_messages(v_org, v_ok_ids, v_ok_steps, v_ok_values, v_key.inner_pad, v_key.outer_pad) as r
-        join drip_core.sequences as sq on sq.organization_id = v_org and sq.id = r.sequence_id
-        join drip_core.channel_accounts as a on a.organization_id = v_org and a.id = v_ok_lanes[r.ordinal]
+        join unnest(v_accounts) as a on a.id = v_ok_lanes[r.ordinal]
         order by r.ordinal;
       end if;
     end loop;

@@ -1,6 +1,6 @@
 -- Where nobody said when, messages of a WhatsApp gateway leave Monday to Friday, 9 to 18, where the contact is.
 begin;
-select plan(11);
+select plan(12);
 
 select drip_test.at('2026-03-07T12:00:00Z');
 select drip_test.organization('Acme', 'America/New_York');
@@ -30,6 +30,12 @@ select
   is(
     drip_test.place(drip_test.org(), drip_test.kept('mixed')), 'active chat, attempt 0, due 2026-03-09 13:00', 'the message after it on Monday at 9 in New York'
   );
+select is(
+  (
+    select e.wait_reason::text from drip_core.enrollments as e
+    where e.organization_id = drip_test.org() and e.id = drip_test.kept('mixed')
+  ), null, 'planned there when the email was settled: no claim had to put it off'
+);
 select drip_test.keep('chat', pg_temp.enroll('eve', 'chat'));
 select is(drip_test.place(drip_test.org(), drip_test.kept('chat')), 'active s1, attempt 0, due 2026-03-09 08:00', 'or in Berlin, where the contact is');
 select drip_test.keep('night', pg_temp.enroll('ann', 'night'));

@@ -1,6 +1,6 @@
 -- As superuser, past row-level security and every function: the composite keys alone must refuse.
 begin;
-select plan(7);
+select plan(9);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.keep('box_b', drip_test.mailbox(drip_test.org(), 'box'));
 select drip_test.keep('seq_b', drip_test.email_sequence(drip_test.org(), 'welcome', 1));
@@ -28,6 +28,27 @@ select throws_like(
 select throws_like(
   pg_temp.update_enrollment('channel_account_id = drip_test.kept(''box_b'')'),
   '%an_enrollment_waits_in_a_lane%', 'H2: no enrollment in a foreign lane'
+);
+select drip_test.keep('step_b', (
+  select min(st.id) from drip_core.steps as st
+  where st.organization_id = drip_test.kept('b') and st.sequence_id = drip_test.kept('seq_b')
+));
+select throws_like(
+  pg_temp.update_enrollment('step_id = drip_test.kept(''step_b'')'),
+  '%an_enrollment_points_at_a_step%', 'H2: no enrollment at a foreign step'
+);
+update drip_core.enrollments set status = 'removed', next_step_at = null
+where organization_id = drip_test.org() and id = drip_test.kept('e');
+select throws_like(
+  $$
+    insert into drip_core.enrollments (
+      organization_id, sequence_id, version, contact_id, entry_no, step_id, channel_account_id, sender_ids, next_step_at, source
+    )
+    select e.organization_id, e.sequence_id, e.version, e.contact_id, 2, drip_test.kept('step_b'), e.channel_account_id, e.sender_ids, now(), 'x'
+    from drip_core.enrollments as e
+    where e.organization_id = drip_test.org() and e.id = drip_test.kept('e')
+  $$,
+  '%an_enrollment_points_at_a_step%', 'H2: nor is one inserted there'
 );
 select throws_like(
   $$ insert into drip_core.deals (organization_id, contact_id) values (drip_test.org(), drip_test.kept('contact_b')) $$,

@@ -1,5 +1,5 @@
 begin;
-select plan(10);
+select plan(13);
 create function pg_temp.token(p_purpose text, p_organization bigint, p_enrollment bigint, p_step bigint)
 returns text
 language sql
@@ -85,6 +85,44 @@ select is(
     where r.enrollment_id is not null
   ),
   0::bigint, 'L4: what is no token names nothing, and is no error'
+);
+
+-- a key of the first version, two pads: its tokens stay what they were, and are read
+select is(
+  (select array_agg(octet_length(k.inner_pad) + octet_length(k.outer_pad)) from drip_core._current_key('link') as k),
+  array[64], 'L4: tokens are made with a key of two halves of 256 bits'
+);
+update drip_core.secret_keys set is_current = false
+where purpose = 'link';
+insert into drip_core.secret_keys (id, purpose, inner_pad, outer_pad)
+values (200, 'link', drip_core._key_pad('a key of the first version', 54), drip_core._key_pad('a key of the first version', 92));
+create temporary table first_token on commit drop as
+select
+  pg_temp.token('link', 5, 6, 7) as link_token,
+  pg_temp.token('message', 5, 6, 7) as message_token;
+select is(
+  (
+    select array[left(f.link_token, 34), left(f.message_token, 34)] from first_token as f
+  ),
+  (
+    select
+      array_agg('c8' || left(encode(drip_core._hmac_sha256(
+        drip_core._key_pad('a key of the first version', 54), drip_core._key_pad('a key of the first version', 92),
+        convert_to(p.purpose, 'UTF8') || int8send(5::bigint << 24) || int8send((6::bigint << 40) | 7)
+      ), 'hex'), 32) order by p.purpose)
+    from unnest(array['link', 'message']) as p (purpose)
+  ),
+  'L4: a key of the first version makes the tokens that it always made'
+);
+select drip_core._ensure_secret_keys();
+select is(
+  (
+    select (f.link_token <> pg_temp.token('link', 5, 6, 7), r.organization_id, r.enrollment_id, r.step_id, m.enrollment_id)::text
+    from first_token as f
+    cross join lateral drip_core._read_token(f.link_token, 'link') as r
+    cross join lateral drip_core._read_token(f.message_token, 'message') as m
+  ),
+  '(t,5,6,7,6)', 'L4: an upgrade makes a new key; tokens of the first version are read for ever'
 );
 
 -- rotation: a retired key still reads its tokens
