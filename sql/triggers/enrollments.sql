@@ -2,32 +2,7 @@
 -- Keeps the lifecycle of enrollments: an enrollment starts active, changes its status only as status_transitions says,
 -- and every change writes its event in the same statement. Statement triggers with transition tables: the price of a
 -- batch, not of a row. A message in flight whose enrollment leaves the due index is noted in detached_claims, so that
--- the expiry of its lease is still found. The step that enrollments come to point at is looked up once per statement:
--- a foreign key would look it up for each of them. Steps are never changed or deleted (steps_are_immutable).
-create or replace function drip_core._require_steps(organization_ids bigint[], step_ids bigint[])
-returns void
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-as $$
-declare
-  v_bad text;
-begin
-  select format('organization %s, step %s', k.organization_id, k.step_id)
-  into v_bad
-  from unnest(_require_steps.organization_ids, _require_steps.step_ids) as k (organization_id, step_id)
-  where (select s.id from drip_core.steps as s where s.organization_id = k.organization_id and s.id = k.step_id) is null
-  limit 1;
-  if v_bad is not null then
-    raise exception 'an enrollment points at a step of its organization: an_enrollment_points_at_a_step'
-      using errcode = 'foreign_key_violation', constraint = 'an_enrollment_points_at_a_step', detail = v_bad,
-        hint = 'Enroll with drip.enroll, move enrollments with drip.migrate_enrollments.';
-  end if;
-end;
-$$;
-
+-- the expiry of its lease is still found.
 create or replace function drip_core._enrollments_inserted()
 returns trigger
 language plpgsql
@@ -35,15 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_bad text;
-  v_organizations bigint[];
-  v_steps bigint[];
 begin
-  select array_agg(k.organization_id), array_agg(k.step_id)
-  into v_organizations, v_steps
-  from (select distinct n.organization_id, n.step_id from new_rows as n where n.step_id is not null) as k;
-  if v_steps is not null then
-    perform drip_core._require_steps(v_organizations, v_steps);
-  end if;
   -- the copies of drip.simulate have begun long ago
   if drip_core._simulated_organization() is not null then
     return null;
@@ -80,27 +47,12 @@ as $$
 declare
   v_bad text;
   v_profile uuid;
-  v_organizations bigint[];
-  v_steps bigint[];
-  v_has_status boolean;
 begin
-  select
-    coalesce(bool_or(k.has_status), false),
-    array_agg(k.organization_id) filter (where k.has_step),
-    array_agg(k.step_id) filter (where k.has_step)
-  into v_has_status, v_organizations, v_steps
-  from (
-    select
-      n.organization_id, n.step_id, bool_or(o.status <> n.status) as has_status,
-      bool_or(n.step_id is not null and (n.step_id, n.organization_id) is distinct from (o.step_id, o.organization_id)) as has_step
-    from new_rows as n
-    left join old_rows as o on o.organization_id = n.organization_id and o.id = n.id
-    group by n.organization_id, n.step_id
-  ) as k;
-  if v_steps is not null then
-    perform drip_core._require_steps(v_organizations, v_steps);
-  end if;
-  if not v_has_status then
+  if not exists (
+    select from new_rows as n
+    join old_rows as o on o.organization_id = n.organization_id and o.id = n.id
+    where o.status <> n.status
+  ) then
     return null;
   end if;
 
@@ -176,8 +128,6 @@ after update on drip_core.enrollments
 referencing old table as old_rows new table as new_rows
 for each statement execute function drip_core._enrollments_updated();
 
-revoke all on function drip_core._require_steps(bigint[], bigint[]) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._require_steps(bigint[], bigint[]) is 'Raises foreign_key_violation unless each of the steps is one of its organization.';
 revoke all on function drip_core._enrollments_inserted() from public, drip_app, drip_runner, drip_public, drip_analyst;
 revoke all on function drip_core._enrollments_updated() from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._enrollments_inserted() is 'Trigger: an enrollment starts active and writes its event.';

@@ -21,6 +21,7 @@ where c.connamespace = 'drip_core'::regnamespace and c.contype = 'f' and c.conpa
 create temporary table exceptions (name text primary key, reason text not null) on commit drop;
 insert into exceptions values
 ('an_enrollment_belongs_to_a_version', 'a version never goes, nor changes its key'),
+('an_enrollment_points_at_a_step', 'a step never goes, nor changes its key'),
 ('an_enrollment_waits_in_a_lane', 'a sender never goes; those that wait have enrollments_due_idx'),
 ('an_address_check_was_made_by_an_account', 'a sender never goes'),
 ('a_test_is_of_a_sequence', 'a sequence never goes, nor changes its key'),

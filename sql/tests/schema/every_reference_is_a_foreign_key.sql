@@ -21,7 +21,6 @@ insert into exceptions values
 ('held_messages', 'step_id channel_account_id', 'its enrollment has them'),
 ('wakeups', 'organization_id sequence_id channel_account_id', 'come and go with every message'),
 ('replans', 'contact_id after_enrollment_id', 'come and go; the second is a place, not a reference'),
-('enrollments', 'step_id', 'its triggers look it up, once per statement: a_cross_tenant_row_cannot_be_stored.sql'),
 ('queues', 'due_from_id', 'a place, not a reference'),
 ('simulations', 'organization_id', 'a shadow organization that is rolled back'),
 ('suppressions', 'sequence_id', 'outlives what it was about'),

@@ -1,10 +1,8 @@
 -- Why: the claim makes two tokens per message. With a key of 32-byte halves that takes 3 blocks of SHA-256, with the 64-byte pads
--- of HMAC 16. Keys of both kinds are kept: a token says which key made it. And a settlement moves each enrollment on to its
--- next step: the foreign key asked for that step row by row, a tenth of all that claim and settlement take. Steps are written
--- once and never deleted, so that asking once per statement, in the trigger enrollments_change_as_listed, says the same.
--- Locks: ACCESS EXCLUSIVE on secret_keys and enrollments, SHARE ROW EXCLUSIVE on steps, for an instant; the checks read the
--- few keys there are.
--- The previous version meanwhile: works as before; between this file and the functions a step is not checked when it changes.
+-- of HMAC 16. Keys of both kinds are kept: a token says which key made it. And what the messages of a step share is read once
+-- per claim and settlement, into rows of types of its own.
+-- Locks: ACCESS EXCLUSIVE on secret_keys for an instant; the checks read the few keys there are.
+-- The previous version meanwhile: works as before.
 alter table drip_core.secret_keys
 -- squawk-ignore ban-drop-constraint
 drop constraint an_inner_pad_is_one_block,
@@ -19,9 +17,6 @@ comment on table drip_core.secret_keys is
 'The link-signing key and the address-hash key. Readable by definer functions of the owners only; retired keys stay so that old links work for ever.';
 comment on column drip_core.secret_keys.inner_pad is 'Inner pad of an HMAC-SHA256 key (64 bytes); of a link key of 32-byte halves the one for MACs.';
 comment on column drip_core.secret_keys.outer_pad is 'Outer pad of an HMAC-SHA256 key (64 bytes); of a link key of 32-byte halves the one for the keystream.';
-
--- squawk-ignore ban-drop-constraint
-alter table drip_core.enrollments drop constraint an_enrollment_points_at_a_step;
 
 -- rows that the claim and the settlement read once for all messages that share them
 create type drip_core.settled_step as (
