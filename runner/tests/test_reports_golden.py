@@ -29,7 +29,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MONDAY = date(2026, 3, 2)
 EMAIL: Row = {"channel": "email", "subject": "Hi", "text": "Hello"}
-PHONE: Row = {"channel": "whatsapp_lite", "text": "Hello"}
+PHONE: Row = {"channel": "whatsapp_lite", "text": "Hello", "allow_identical_text": True}
 TWO: list[Row] = [{**EMAIL, "key": "s1"}, {**EMAIL, "key": "s2", "delay": "1 day"}]
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0"
 MACHINE = "curl/8.0"

@@ -34,7 +34,7 @@ WAITS = (
     timedelta(days=26),
 )
 EMAIL = {"channel": "email", "subject": "Hi", "text": "Hello"}
-PHONE = {"channel": "whatsapp_lite", "text": "Hello"}
+PHONE = {"channel": "whatsapp_lite", "text": "Hello", "allow_identical_text": True}
 HTML = '<p>Hello <a href="https://example.com/a">a</a> <a href="https://example.com/b">b</a></p>'
 VERSIONS: list[list[dict[str, Any]]] = [
     [

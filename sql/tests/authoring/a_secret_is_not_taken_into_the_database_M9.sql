@@ -1,5 +1,5 @@
 begin;
-select plan(15);
+select plan(17);
 select drip_test.organization('A');
 create function pg_temp.answer(p_settings text)
 returns text
@@ -19,6 +19,7 @@ from (
   ('{"config": {"endpoint": "https://user:s3cret-planted@api.example.com"}}', 'account\.config\.endpoint: an address without user and password .*'),
   ('{"config": {"cert": "-----BEGIN RSA PRIVATE KEY-----\nabc"}}', 'account\.config\.cert: a private key .*'),
   ('{"config": {"inbox": {"secret_ref": "s3cret planted!"}}}', 'account\.config\.inbox\.secret_ref: the name of a secret .*'),
+  ('{"config": {"webhook": {"verify_token_ref": "s3cret planted!"}}}', 'account\.config\.webhook\.verify_token_ref: the name of a secret .*'),
   ('{"secret_ref": "s3cret planted!"}', 'account\.secret_ref: the name of a secret .*')
 ) as c (settings, expected);
 select is_empty($$ select from drip_core.channel_accounts where organization_id = drip_test.org() $$, 'nothing of it is stored');
@@ -27,6 +28,7 @@ from (
   values
   ('{"secret_ref": "SMTP_PASSWORD", "config": {"host": "h", "webhook": {"public_key": "abc"}, "inbox": {"secret_ref": "env:IMAP_PASSWORD"}}}'),
   ('{"secret_ref": "file:/run/secrets/smtp", "config": {"endpoint": "https://api.example.com/v1?x=a:b@c", "password": null}}'),
+  ('{"config": {"webhook": {"verify_token_ref": "META_VERIFY_TOKEN"}}}'),
   ('{"secret_ref": null}')
 ) as c (settings);
 -- what was stored before is not in the way of a change of something else
