@@ -16,7 +16,7 @@ WORKERS := $(if $(DATABASE_URL),,--numprocesses 2 --dist worksteal)
 # servers.py, which starts PostgreSQL for tests, docs and benchmarks, lies beside the tests
 export PYTHONPATH := $(CURDIR):$(CURDIR)/runner:$(CURDIR)/runner/tests
 
-.PHONY: help demo test test-slow pgtap lint format bench docs report-picture snapshot release clean
+.PHONY: help demo test test-slow test-thorough pgtap lint format bench docs report-picture snapshot release clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,15 @@ demo: $(VENV)/.demo ## Watch 1,000 contacts go through a sequence, on a PostgreS
 
 test: lint ## Lint, then test on PostgreSQL 18 and 15 (installs 15 and pgTAP by apt-get)
 	@$(PY) -m tools.provision
-	@$(PY) -m pytest -m "not slow" $(WORKERS) $(PYTEST_ARGS)
+	@$(PY) -m pytest -m "not slow and not thorough" $(WORKERS) $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.dev ## Run the tests that take minutes, on 18: kill runners, crash PostgreSQL, watch the demo
 	@$(PY) -m tools.provision
 	@PGDRIP_TEST_MAJORS="$${PGDRIP_TEST_MAJORS:-18}" $(PY) -m pytest -m slow runner/tests $(PYTEST_ARGS)
+
+test-thorough: $(VENV)/.dev ## Run the tests that take an hour, on 18: every mutation of grants and policies, 10,000 hostile calls per function
+	@$(PY) -m tools.provision
+	@PGDRIP_TEST_MAJORS="$${PGDRIP_TEST_MAJORS:-18}" $(PY) -m pytest -m thorough runner/tests $(PYTEST_ARGS)
 
 pgtap: $(VENV)/.dev ## Run the pgTAP suite: on DATABASE_URL=…, else on servers of its own
 ifdef DATABASE_URL

@@ -127,7 +127,7 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
 def test_C0_the_suite_executes_every_function(database: str, connect: Connect) -> None:
     """plpgsql plans a statement when it first runs: a function that no test executes is a risk."""

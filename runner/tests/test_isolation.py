@@ -250,7 +250,7 @@ def test_H2_the_same_calls_work_for_their_own_organization(stage: Stage) -> None
     assert refused == {}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("caller", _caller_names(slow=True))
 @pytest.mark.parametrize("role", ROLES)
 def test_H2_L7_functions_tell_and_change_nothing_to_callers_in_odd_ways(

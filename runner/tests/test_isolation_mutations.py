@@ -166,7 +166,7 @@ def test_H2_L1_L7_a_mutation_of_each_kind_is_found(connection: psycopg.Connectio
     assert _survivors(connection, mutations) == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
 def test_H2_L1_L7_every_mutation_is_found(connection: psycopg.Connection[Any]) -> None:
     mutations = _mutations(connection)

@@ -397,7 +397,7 @@ def test_M1_M3_M4_M5_G1_G5_views_equal_an_independent_recomputation(database: st
     _few(database)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(3600)
 def test_M1_M3_M4_M5_G1_G5_views_equal_it_for_many_histories(database: str) -> None:
     settings(
