@@ -19,6 +19,9 @@ import api_surface
 from api_surface import Argument, Function, Json, Stage
 from tools.postgres import ROOT
 
+# what it looks at is the same in each version
+pytestmark = pytest.mark.one_version
+
 FAST, THOROUGH = 100, 10_000
 #: Calls per transaction. The first batch is always the simplest there is: several are needed.
 BATCHES = {FAST: 25, THOROUGH: 50}

@@ -22,6 +22,9 @@ from tools import pgtap
 from tools.pgtap import TESTS
 from tools.postgres import ROOT
 
+# what it looks at is the same in each version
+pytestmark = pytest.mark.one_version
+
 SCHEMA_TESTS = sorted((TESTS / "schema").glob("*.sql"))
 #: How many of each kind the fast suite tries.
 SAMPLE = 2
