@@ -10,6 +10,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 -- the plan is cached from the first statement, of a table that may have been empty
 set enable_seqscan = off
+set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -143,6 +144,7 @@ returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$

@@ -8,6 +8,7 @@ language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org constant bigint := _count_sent.organization_id;

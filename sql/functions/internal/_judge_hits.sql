@@ -11,6 +11,7 @@ language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org constant bigint := _judge_hits.organization_id;

@@ -17,8 +17,8 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 -- whatever the statistics and the caller say: looked up by key, and not compiled at the price of a disabled node
 set enable_seqscan = off
-set enable_nestloop = on
 set jit = off
+set enable_nestloop = on
 as $$
 #variable_conflict use_column
 declare

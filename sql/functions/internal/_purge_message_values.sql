@@ -11,6 +11,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org bigint := coalesce(_purge_message_values.position[1], 0);

@@ -13,6 +13,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org constant bigint := _record_hit.organization_id;

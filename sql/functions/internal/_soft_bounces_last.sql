@@ -7,6 +7,7 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org constant bigint := _soft_bounces_last.organization_id;

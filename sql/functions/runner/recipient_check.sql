@@ -11,6 +11,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org constant bigint := recipient_check.organization_id;

@@ -11,6 +11,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_org constant bigint := record_recipient_check.organization_id;
