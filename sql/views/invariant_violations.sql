@@ -117,6 +117,17 @@ where e.contact_id is distinct from m.contact_id or e.sequence_id is distinct fr
 union all
 
 select
+  'an enrollment is of a version of its sequence' as rule,
+  e.organization_id,
+  format('enrollment %s: sequence %s, version %s', e.id, e.sequence_id, e.version) as detail
+from drip_core.enrollments as e
+left join drip_core.sequence_versions as v
+  on e.organization_id = v.organization_id and e.sequence_id = v.sequence_id and e.version = v.version
+where v.version is null
+
+union all
+
+select
   'an active enrollment waits in a queue that is open with its sequence' as rule,
   e.organization_id,
   format('enrollment %s: queue %s, sequence %s', e.id, case when q.is_open then 'open' when q.is_open is null then 'missing' else 'closed' end, s.status)

@@ -8,6 +8,7 @@ create or replace function drip.doctor(deep boolean default false, snapshot_age_
 returns table (check_name text, verdict text, detail text, remedy text)
 language sql
 volatile
+set search_path = pg_catalog, pg_temp
 begin atomic
   select
     s.check_name,

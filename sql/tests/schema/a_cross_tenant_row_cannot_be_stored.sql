@@ -1,6 +1,6 @@
 -- As superuser, past row-level security and every function: the composite keys alone must refuse.
 begin;
-select plan(9);
+select plan(10);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.keep('box_b', drip_test.mailbox(drip_test.org(), 'box'));
 select drip_test.keep('seq_b', drip_test.email_sequence(drip_test.org(), 'welcome', 1));
@@ -23,7 +23,7 @@ select throws_like(
 );
 select throws_like(
   pg_temp.update_enrollment('sequence_id = drip_test.kept(''seq_b'')'),
-  '%an_enrollment_belongs_to_a_version%', 'H2: no enrollment in a foreign sequence'
+  '%an_enrollment_points_at_a_step%', 'H2: no enrollment in a foreign sequence'
 );
 select throws_like(
   pg_temp.update_enrollment('channel_account_id = drip_test.kept(''box_b'')'),
@@ -74,6 +74,17 @@ select is(
   ),
   array[drip_test.org()],
   'H2: the owner of the API functions sees the rows of the caller''s organization only'
+);
+reset role;
+-- a number without a key: no tenant is behind it
+update drip_core.enrollments set version = 99
+where organization_id = drip_test.org() and id = drip_test.kept('e');
+select ok(
+  exists (
+    select from drip_core.invariant_violations as v
+    where v.rule = 'an enrollment is of a version of its sequence' and v.organization_id = drip_test.org()
+  ),
+  'H2: an enrollment of a version that never was is named'
 );
 select * from finish();
 rollback;
