@@ -13,6 +13,6 @@ as $$
   from drip_core.migration_state as s
 $$;
 
-revoke all on function drip.version() from public;
-grant execute on function drip.version() to drip_app, drip_runner, drip_public, drip_analyst;
+revoke all on function drip.version() from public, drip_app, drip_runner, drip_public, drip_analyst;
+grant execute on function drip.version() to drip_app, drip_runner, drip_analyst;
 comment on function drip.version() is 'Returns the installed version of pgdrip, for example 0.1.0.';

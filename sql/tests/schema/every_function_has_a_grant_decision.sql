@@ -66,7 +66,7 @@ insert into decisions values
 ('resolve_unknown', array['drip_app', 'drip_runner']),
 ('unsubscribe', array['drip_app', 'drip_public', 'drip_runner']),
 ('unsubscribe_info', array['drip_app', 'drip_public', 'drip_runner']),
-('version', array['drip_analyst', 'drip_app', 'drip_public', 'drip_runner']),
+('version', array['drip_analyst', 'drip_app', 'drip_runner']),
 -- for the operator alone
 ('apply_retention', '{}'),
 ('rotate_link_key', '{}'),

@@ -4,10 +4,9 @@ select set_eq(
   $$
     select p.proname::text from pg_proc as p
     where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and has_function_privilege('drip_public', p.oid, 'execute')
-      and p.proname not in ('click_target', 'record_open', 'record_click', 'unsubscribe', 'unsubscribe_info')
   $$,
-  array['version'],
-  'L7: drip_public executes drip.version() and token functions, nothing else'
+  array['click_target', 'record_open', 'record_click', 'unsubscribe', 'unsubscribe_info'],
+  'L7: drip_public executes the token functions, nothing else'
 );
 select is_empty(
   $$ select m.roleid::regrole from pg_auth_members as m where m.member = 'drip_public'::regrole $$,
