@@ -1,5 +1,5 @@
 begin;
-select plan(14);
+select plan(16);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.keep('a', drip_test.organization('A'));
 select drip_test.mailbox(drip_test.org(), 'box');
@@ -71,6 +71,20 @@ select is_empty(
       and p.prosrc !~ format('_(audit|authorize)\([^;]*''%s''', p.proname)
   $$,
   'H2: every function that changes something writes to the trail'
+);
+
+-- what is too long for it
+select matches(
+  drip_test.error_of('select drip.set_sequence_status(drip_test.org(), repeat(''y'', 9000), ''paused'')'), '^PT404',
+  'PT404: a key of any length is looked for'
+);
+select drip_core._audit(drip_test.org(), 'enroll', jsonb_build_object('contact_id', 7, 'sequence_key', repeat('ÿ', 9000)));
+select is(
+  (
+    select l.arguments from drip.audit_log(drip_test.org()) as l
+    order by l.entry_id desc limit 1
+  ), jsonb_build_object('contact_id', 7, 'sequence_key', repeat('ÿ', 100)),
+  'H2: of what is too long the trail keeps the beginning'
 );
 
 -- retention
