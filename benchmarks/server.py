@@ -16,7 +16,7 @@ from pgdrip import migrate
 def migrated_database() -> Iterator[str]:
     """URL of a new migrated database on a server whose durability is PostgreSQL's default."""
     # what is measured must be what a user would get: tests switch durability off, this does not
-    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+    for name in ("fsync", "full_page_writes", "synchronous_commit", "max_wal_size"):
         servers.SETTINGS.pop(name, None)
     choice = servers.choose(os.environ, servers.real_probes())
     with servers.open_server(choice, choice.majors[0]) as server:

@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -25,6 +26,9 @@ BOTH = {18: Path("/18/bin"), 15: Path("/15/bin")}
 
 #: With a version given, a Docker client is made without asking any engine for its own.
 NO_ENGINE = {"version": "1.44"}
+
+#: Of programs, as the kernel of Linux writes it; macOS has no such file system.
+NOEXEC = getattr(os, "ST_NOEXEC", 8)
 
 
 def probes(*, url: int = 18, docker: bool = False, local: Mapping[int, Path] = BOTH) -> Probes:
@@ -65,6 +69,37 @@ def test_a_version_asked_for_by_name_is_not_left_out() -> None:
 def test_nothing_found_says_what_to_do() -> None:
     with pytest.raises(NoServer, match="Set DATABASE_URL, start Docker, or install"):
         choose({}, probes(local={}))
+
+
+@pytest.mark.parametrize(
+    ("free", "flag", "fsync", "in_memory"),
+    [
+        (servers.ENOUGH, 0, "off", True),
+        (servers.ENOUGH - 4096, 0, "off", False),
+        (servers.ENOUGH, NOEXEC, "off", False),
+        (servers.ENOUGH, 0, "on", False),
+    ],
+)
+def test_a_server_lies_in_memory_where_there_is_plenty_and_nothing_has_to_last(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    free: int,
+    flag: int,
+    fsync: str,
+    in_memory: bool,
+) -> None:
+    found = SimpleNamespace(f_bavail=free // 4096, f_frsize=4096, f_flag=flag)
+    monkeypatch.setattr(servers, "MEMORY", tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: found)
+    monkeypatch.setitem(servers.SETTINGS, "fsync", fsync)
+    assert (servers._parent() == tmp_path) is in_memory
+
+
+def test_without_such_a_file_system_it_lies_where_temporary_files_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(servers, "MEMORY", tmp_path / "missing")
+    assert servers._parent() in (None, Path("/tmp"))  # noqa: S108
 
 
 def test_versions_are_tested_in_the_order_given() -> None:
