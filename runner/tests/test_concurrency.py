@@ -539,3 +539,34 @@ def test_X9_H5_no_claim_after_the_commit_of_a_fact_that_stops(engine: Engine) ->
     rows = engine.rows("select count(*) from drip_core.reaction_failures where resolved_at is null")
     assert [row["count"] for row in rows] == [0]
     assert engine.violations() == []
+
+
+@pytest.mark.parametrize("how", ["remove", "unmake"])
+def test_H2_two_owners_who_unmake_each_other_leave_one(engine: Engine, how: str) -> None:
+    ann, bob = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2))
+    for person in (ann, bob):
+        engine.rows(
+            "select drip.add_member(%s, %s, 'x@example.com', role => 'owner')",
+            engine.organization_id,
+            person,
+        )
+
+    def unmake(session: Engine, person: str) -> None:
+        if how == "remove":
+            session.rows("select drip.remove_member(%s, %s)", session.organization_id, person)
+        else:
+            session.rows(
+                "select drip.add_member(%s, %s, 'x@example.com')", session.organization_id, person
+            )
+
+    slow, rival = engine.rival(), engine.rival()
+    with ThreadPoolExecutor(1) as pool:
+        with slow.connection.transaction():
+            unmake(slow, ann)
+            future = pool.submit(unmake, rival, bob)
+            until_it_waits(rival, future)
+        with pytest.raises(psycopg.Error) as refused:
+            future.result()
+    assert refused.value.sqlstate == "PT409"
+    owners = engine.rows("select profile_id::text from drip_core.members where role = 'owner'")
+    assert owners == [{"profile_id": bob}]

@@ -161,7 +161,8 @@ CALLERS: dict[str, tuple[str, set[str]]] = {
 
 #: Functions that may write and are not among the callers, each for a reason.
 OTHERS = {
-    "add_member": "the membership only",
+    "add_member": "memberships only",
+    "remove_member": "memberships and tests of its own, which are taken with skip locked elsewhere",
     "send_test": "the organization's row, which nobody else waits for but who changes its settings",
     "apply_retention": "the settings only; the tick takes them with skip locked",
     "apply_whatsapp_template": "the template only",

@@ -25,7 +25,8 @@ from (
   ]),
   ('admin', array[
     'add_member', 'apply_channel_account', 'apply_whatsapp_template', 'audit_log', 'erase_contact', 'export_contact', 'reconsent',
-    'record_account_reports', 'record_inbound', 'record_provider_event', 'record_provider_events', 'replace_sender', 'resume_lane',
+    'record_account_reports', 'record_inbound', 'record_provider_event', 'record_provider_events', 'remove_member', 'replace_sender',
+    'resume_lane',
     'sync_whatsapp_templates', 'update_organization'
   ]),
   ('owner', array['assign_owner'])

@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_ensure_profile.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_ensure_profile.sql, functions/internal/_lock_member.sql
 -- Makes a profile a member of the caller's organization, or changes its role and addresses.
--- A person must be an owner or admin of it, and only an owner makes or unmakes owners; a service need not.
--- Locks: the member's row. Errors: PT403, PT404, PT422. A repeat changes nothing.
+-- A person must be an owner or admin of it, and only an owner makes or unmakes owners, never the last; a service need not.
+-- Locks: the rows of the member and of the owners. Errors: PT403, PT404, PT409, PT422. A repeat changes nothing.
 create or replace function drip.add_member(
   organization_id bigint, profile_id uuid, email text, phone text default null, role text default 'member'
 )
@@ -33,17 +33,7 @@ begin
     raise exception 'invalid phone number'
       using errcode = 'PT422', detail = format('phone: %s', left(add_member.phone, 40)), hint = 'Use the international form, such as +4930123456.';
   end if;
-  -- also while a rival makes it an owner: what is judged is what is overwritten
-  perform
-  from drip_core.members as m
-  where m.organization_id = add_member.organization_id and m.profile_id = add_member.profile_id
-  for no key update;
-  if add_member.role = 'owner' or exists (
-    select from drip_core.members as m
-    where m.organization_id = add_member.organization_id and m.profile_id = add_member.profile_id and m.role = 'owner'
-  ) then
-    perform drip_core._require_permission(add_member.organization_id, 'assign_owner');
-  end if;
+  perform drip_core._lock_member(add_member.organization_id, add_member.profile_id, add_member.role);
   perform drip_core._ensure_profile(add_member.profile_id);
   insert into drip_core.members as m (organization_id, profile_id, role, email, phone)
   values (add_member.organization_id, add_member.profile_id, add_member.role::drip.member_role, btrim(add_member.email), v_phone)
@@ -57,4 +47,4 @@ $$;
 revoke all on function drip.add_member(bigint, uuid, text, text, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.add_member(bigint, uuid, text, text, text) to drip_app;
 comment on function drip.add_member(bigint, uuid, text, text, text) is
-'Makes a profile a member of an organization (owner, admin, member, viewer) or changes the membership. Errors: PT403, PT404, PT422.';
+'Makes a profile a member of an organization (owner, admin, member, viewer) or changes the membership; the last owner stays one. Errors: PT403, PT404, PT409, PT422.';

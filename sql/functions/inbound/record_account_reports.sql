@@ -48,7 +48,7 @@ begin
   where a.organization_id = v_org and a.key = record_account_reports.account_key;
   if v_own.id is null then
     raise exception 'channel account not found'
-      using errcode = 'PT404', detail = format('account_key: %s', coalesce(record_account_reports.account_key, 'null')),
+      using errcode = 'PT404', detail = format('account_key: %s', coalesce(left(record_account_reports.account_key, 100), 'null')),
         hint = 'drip.list_channel_accounts shows the senders there are.';
   end if;
 

@@ -41,7 +41,7 @@ begin
   for no key update of l;
   if not found then
     raise exception 'channel account not found'
-      using errcode = 'PT404', detail = format('account_key: %s', coalesce(record_connection.account_key, 'null')),
+      using errcode = 'PT404', detail = format('account_key: %s', coalesce(left(record_connection.account_key, 100), 'null')),
         hint = 'drip.list_channel_accounts shows the senders there are.';
   end if;
   if v_at < v_l.connection_at then

@@ -1,5 +1,5 @@
 begin;
-select plan(11);
+select plan(23);
 select drip_test.organization('A');
 create temporary table ann on commit drop as select gen_random_uuid() as id;
 select drip.add_member(drip_test.org(), (select id from ann), ' ann@example.com ', '0049 (30) 123-456', 'admin');
@@ -32,5 +32,53 @@ select is((
   select count(*) from drip_core.members as m
   where m.organization_id = drip_test.org()
 ), 1::bigint, 'a refused member is not stored');
+
+-- an organization keeps an owner
+create function pg_temp.profile(n int)
+returns uuid
+language sql
+as $$
+  select ('00000000-0000-0000-0000-00000000000' || n)::uuid;
+$$;
+select drip.add_member(drip_test.org(), pg_temp.profile(1), 'one@example.com', role => 'owner');
+select matches(
+  drip_test.error_of('select drip.add_member(drip_test.org(), pg_temp.profile(1), ''one@example.com'', role => ''admin'')'),
+  '^PT409 \| an organization keeps an owner', 'H2: the only owner is not unmade'
+);
+select matches(
+  drip_test.error_of('select drip.remove_member(drip_test.org(), pg_temp.profile(1))'),
+  '^PT409 \| an organization keeps an owner', 'H2: nor removed'
+);
+select lives_ok('select drip.add_member(drip_test.org(), pg_temp.profile(1), ''1@example.com'', role => ''owner'')', 'its addresses may change');
+select drip.add_member(drip_test.org(), pg_temp.profile(2), 'two@example.com', role => 'owner');
+select lives_ok('select drip.add_member(drip_test.org(), pg_temp.profile(1), ''1@example.com'', role => ''admin'')', 'one of two may be');
+select ok(drip.remove_member(drip_test.org(), (select id from ann)), 'a member is removed');
+select ok(not drip.remove_member(drip_test.org(), (select id from ann)), 'a repeat removes nothing');
+select is((select count(*) from drip_core.members as m inner join ann on m.profile_id = ann.id), 1::bigint, 'H2: of this organization only');
+select results_eq(
+  $$
+    select l.function_name, l.arguments ->> 'profile_id' from drip.audit_log(drip_test.org(), "limit" => 1) as l
+  $$,
+  $$ select 'remove_member', ann.id::text from ann $$,
+  'H2: the trail has it once'
+);
+select matches(
+  drip_test.error_of('select drip.remove_member(drip_test.org(), null)'), '^PT422 \| a member needs a profile', 'PT422: a profile is needed'
+);
+
+create role drip_test_web login in role drip_app;
+set local session authorization drip_test_web;
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000001"}', true);
+select matches(
+  drip_test.error_of('select drip.remove_member(drip_test.org(), ''00000000-0000-0000-0000-000000000002'')'),
+  '^PT403 \| not allowed \| assign_owner needs the role owner; yours is admin', 'H2: an admin removes no owner'
+);
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000002"}', true);
+select ok(drip.remove_member(drip_test.org(), '00000000-0000-0000-0000-000000000001'), 'an owner removes an admin');
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000001"}', true);
+select matches(
+  drip_test.error_of('select drip.list_sequences(drip_test.org())'), '^PT404', 'H2: who was removed is nobody here'
+);
+reset session authorization;
 select * from finish();
 rollback;

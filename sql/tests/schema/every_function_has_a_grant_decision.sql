@@ -27,6 +27,7 @@ from unnest(array[
     'reconsent',
     'remove_enrollment',
     'remove_enrollments',
+    'remove_member',
     'replace_sender',
     'resume_enrollment',
     'resume_enrollments',

@@ -1,6 +1,6 @@
 -- Organization A calls every function of the application role with an id of organization B: each answers "not found".
 begin;
-select plan(3 + 50 + 27);
+select plan(3 + 51 + 27);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.mailbox(drip_test.org(), 'box-b');
 select drip_test.mailbox(drip_test.org(), 'box-c');
@@ -51,6 +51,7 @@ insert into calls values
 ('record_provider_events', $$drip.record_provider_events(%1$s, '[]')$$),
 ('remove_enrollment', $$drip.remove_enrollment(%1$s, %4$s)$$),
 ('remove_enrollments', $$drip.remove_enrollments(%1$s, array[%4$s])$$),
+('remove_member', $$drip.remove_member(%1$s, gen_random_uuid())$$),
 ('replace_sender', $$drip.replace_sender(%1$s, 'box-b', 'box-c')$$),
 ('resolve_unknown', $$drip.resolve_unknown(%1$s, %4$s, 1, 'sent')$$),
 ('resume_enrollment', $$drip.resume_enrollment(%1$s, %4$s)$$),

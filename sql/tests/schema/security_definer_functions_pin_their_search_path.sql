@@ -5,9 +5,9 @@ select is_empty(
     select p.oid::regprocedure
     from pg_proc as p
     where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report')
-      and p.prosecdef and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)
+      and (p.prosecdef or p.pronamespace = 'drip'::regnamespace) and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)
   $$,
-  'L1: every definer function looks into pg_catalog first and into pg_temp last'
+  'L1: every definer function, and every one of the API, looks into pg_catalog first and into pg_temp last'
 );
 select is_empty(
   $$
