@@ -30,7 +30,9 @@ begin
   ) using v_org, v_shadow;
   foreach v_table in array array[
     'drip_core.channel_accounts', 'drip_core.lanes', 'drip_core.whatsapp_templates', 'drip_core.sequences', 'drip_core.sequence_versions',
-    'drip_core.steps', 'drip_core.version_senders', 'drip_core.queues'
+    'drip_core.steps', 'drip_core.version_senders', 'drip_core.queues',
+    -- what is due and its lane has not seen yet
+    'drip_core.wakeups'
   ]::regclass[] loop
     perform drip_core._copy_rows(v_table, v_org, v_shadow);
   end loop;

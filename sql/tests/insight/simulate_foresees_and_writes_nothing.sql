@@ -1,5 +1,5 @@
 begin;
-select plan(12);
+select plan(13);
 
 -- a Friday
 select drip_test.at('2026-03-06T15:00:00Z');
@@ -62,6 +62,19 @@ select is(
   ), null, 'all wait as before'
 );
 reset session authorization;
+
+-- three minutes before midnight somebody is enrolled whose lane has been looked at and found empty
+select drip_test.at('2026-03-06T22:57:00Z');
+select drip_test.mailbox(drip_test.org(), 'late');
+select drip_test.email_sequence(drip_test.org(), 'late', 1, '{"senders": [{"account": "late"}]}');
+select drip_test.enrolled(drip_test.org(), 'late', array[drip_test.contact(drip_test.org(), 'early')]);
+select drip_test.report(drip_test.claims(drip_test.org()), 'sent');
+select drip_test.claims(drip_test.org());
+select drip_test.enrolled(drip_test.org(), 'late', array[drip_test.contact(drip_test.org(), 'late')]);
+select is(
+  (select string_agg(concat_ws(' ', to_char(s.day, 'MM-DD'), s.sent), e'\n') from drip.simulate(drip_test.org(), 'late', null, 2) as s),
+  '03-06 1', 'what its lane has not seen yet leaves at once, as it would'
+);
 
 select finish();
 rollback;
