@@ -378,3 +378,15 @@ def test_long_times_are_shown_by_week() -> None:
     assert sum(week["sent"] for week in weeks) == 3
     daily, days = document._spread(rows[:1], "day", ["sent"])
     assert (daily, days) == (False, rows[:1])
+
+
+def test_G3_the_page_counts_deliveries_of_the_senders_that_report_them() -> None:
+    overview = [dict.fromkeys(reports._COHORT_COUNTS, 0) | {"messages_sent": 100, "delivered": 19}]
+    mail_server = {"messages_sent": 80, "delivered": None}
+    phone = {"messages_sent": 20, "delivered": 19}
+    tiles = document._tiles(overview, [mail_server, phone], document.Words({}))
+    (delivered,) = (tile for tile in tiles if tile.definition.label == "Delivered")
+    assert (delivered.value, delivered.of) == ("95.0%", "19 of 20 messages that report it")
+    tiles = document._tiles(overview, [mail_server], document.Words({}))
+    (delivered,) = (tile for tile in tiles if tile.definition.label == "Delivered")
+    assert (delivered.value, delivered.of) == ("–", "not reported by the provider")  # noqa: RUF001

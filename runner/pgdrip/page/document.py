@@ -133,7 +133,8 @@ def render(rows: Mapping[str, list[Row]], filters: Filters, *, served: bool = Fa
         version=__version__,
         filters=filters,
         period=_period(filters),
-        tiles=_tiles(rows["overview"], words),
+        # senders are those of all time
+        tiles=_tiles(rows["overview"], rows["overview" if filters.has_days else "senders"], words),
         sequences=[_sequence(row, rows["steps"], words) for row in enrolled],
         comparison=_comparison(enrolled, words) if len(enrolled) > 1 else None,
         idle=[row for row in rows["overview"] if not row["enrolled"]],
@@ -206,8 +207,11 @@ def _total(rows: Iterable[Row], name: str) -> int:
     return sum(int(row[name] or 0) for row in rows)
 
 
-def _tiles(overview: Sequence[Row], words: Words) -> list[Tile]:
-    """The totals of the cohorts on the page; rates are of the summed counts."""
+def _tiles(overview: Sequence[Row], senders: Sequence[Row], words: Words) -> list[Tile]:
+    """The totals of the cohorts on the page; rates are of the summed counts.
+
+    Deliveries are of the senders that report them: a mail server never does.
+    """
 
     def term(name: str, label: str) -> Definition:
         return words.term("sequence_overview", name, label)
@@ -216,8 +220,9 @@ def _tiles(overview: Sequence[Row], words: Words) -> list[Tile]:
     sent, failed = _total(overview, "messages_sent"), _total(overview, "messages_failed")
     bounced = _total(overview, "messages_bounced")
     # where no delivery is ever reported, none is missing
-    reported = [row for row in overview if row["delivered"] is not None]
-    reported_sent = _total(reported, "messages_sent")
+    reporting = [row for row in senders if row["delivered"] is not None]
+    reported_sent = _total(reporting, "messages_sent")
+    of_some = " that report it" if reported_sent < sent else ""
     tiles = [
         Tile(term("enrolled", "Enrolled"), count(enrolled), "enrollments"),
         Tile(term("contacted", "Contacted"), count(contacted), f"of {count(enrolled)} enrolled"),
@@ -229,9 +234,9 @@ def _tiles(overview: Sequence[Row], words: Words) -> list[Tile]:
         ),
         Tile(
             term("delivery_rate", "Delivered"),
-            rate(share(_total(reported, "delivered"), reported_sent)),
-            f"{count(_total(reported, 'delivered'))} of {count(reported_sent)} messages"
-            if reported
+            rate(share(_total(reporting, "delivered"), reported_sent)),
+            f"{count(_total(reporting, 'delivered'))} of {count(reported_sent)} messages{of_some}"
+            if reporting
             else "not reported by the provider",
         ),
         Tile(
