@@ -124,13 +124,15 @@ def test_L6_every_repeatable_file_can_be_applied_again(
 def test_the_real_tree_installs_and_says_its_version(empty_database: str, connect: Connect) -> None:
     migrate.apply(empty_database)
     connection = connect(empty_database)
-    for role in ("drip_app", "drip_runner", "drip_public", "drip_analyst"):
+    for role in ("drip_app", "drip_runner", "drip_analyst"):
         connection.execute(f"set role {role}".encode())
         assert connection.execute("select drip.version()").fetchone() == (pgdrip.__version__,)
         connection.execute("reset role")
-    connection.execute("set role drip_simulator")
-    with pytest.raises(errors.InsufficientPrivilege):
-        connection.execute("select drip.version()")
+    for role in ("drip_simulator", "drip_public"):
+        connection.execute(f"set role {role}".encode())
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute("select drip.version()")
+        connection.execute("reset role")
     assert migrate.verify(empty_database) == []
 
 
