@@ -1,6 +1,6 @@
--- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_check_definition.sql, functions/internal/_publish_version.sql, functions/internal/_change_sequence_status.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_check_definition.sql, functions/internal/_list_problems.sql, functions/internal/_publish_version.sql, functions/internal/_change_sequence_status.sql
 -- Publishes a sequence definition. The same content is the same version; a change is a new one, for new enrollments.
--- Locks: the sequence's row. Errors: PT403, PT404, PT422 (every problem in DETAIL). A repeat changes nothing.
+-- Locks: the sequence's row. Errors: PT403, PT404, PT422 (the problems in DETAIL). A repeat changes nothing.
 create or replace function drip.apply_sequence(organization_id bigint, definition jsonb)
 returns table (sequence_id bigint, version int, status text)
 language plpgsql
@@ -16,17 +16,16 @@ declare
   v_now constant timestamptz := drip_core.now();
   v_hash bytea;
   v_problems text;
-  v_count bigint;
   v_sequence drip_core.sequences;
   v_name text;
 begin
   perform drip_core._require_permission(v_org, 'apply_sequence');
-  select string_agg(concat_ws(': ', nullif(p.path, ''), p.message), e'\n'), count(*)
-  into v_problems, v_count
+  select drip_core._list_problems(array_agg(concat_ws(': ', nullif(p.path, ''), p.message)), e'\n')
+  into v_problems
   from drip_core._check_definition(v_org, apply_sequence.definition) as p;
-  if v_count > 0 then
+  if v_problems is not null then
     raise exception 'invalid sequence definition'
-      using errcode = 'PT422', detail = v_problems, hint = 'drip.validate_sequence lists the problems with path and code.';
+      using errcode = 'PT422', detail = v_problems, hint = 'drip.validate_sequence lists all problems with path and code.';
   end if;
   -- with the number of the way in which definitions are compiled: what is applied again after a change is published anew
   -- (2: emails have a footer)
@@ -75,4 +74,4 @@ $$;
 revoke all on function drip.apply_sequence(bigint, jsonb) from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.apply_sequence(bigint, jsonb) to drip_app;
 comment on function drip.apply_sequence(bigint, jsonb) is
-'Publishes a sequence definition and returns sequence_id, version, status; the same content is the same version. Errors: PT403, PT404, PT422 (all problems in DETAIL).';
+'Publishes a sequence definition and returns sequence_id, version, status; the same content is the same version. Errors: PT403, PT404, PT422 (the problems in DETAIL).';

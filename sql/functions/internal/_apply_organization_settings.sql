@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_known_keys.sql, functions/internal/_unknown_keys.sql, functions/internal/_insert_organization.sql, functions/internal/_check_window.sql, functions/internal/_parse_window.sql, functions/internal/_replan_organization.sql, functions/internal/_text_problem.sql
+-- requires: functions/internal/_require_known_keys.sql, functions/internal/_unknown_keys.sql, functions/internal/_list_problems.sql, functions/internal/_insert_organization.sql, functions/internal/_check_window.sql, functions/internal/_parse_window.sql, functions/internal/_replan_organization.sql, functions/internal/_text_problem.sql
 -- Checks and stores settings of an organization. The caller has checked that it is its own. Where its holidays or its default
 -- window change, open enrollments are planned anew.
 -- Locks: the organization's row, then enrollments with skip locked. Errors: PT409 (public_base_url in use), PT422. A repeat changes nothing.
@@ -25,7 +25,7 @@ begin
     'postal_address', 'public_base_url', 'tracking', 'require_opt_in', 'holidays', 'contact_cap', 'default_window', 'guardrails'
   ], 'settings');
 
-  select string_agg(concat_ws(': ', p.path, p.message), e'\n')
+  select drip_core._list_problems(array_agg(concat_ws(': ', p.path, p.message)), e'\n')
   into v_problems
   from (
     select h.path, h.message from drip_core._check_holidays(v_new -> 'holidays', 'settings.holidays') as h

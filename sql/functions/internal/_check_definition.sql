@@ -103,7 +103,7 @@ begin
       end if;
     end loop;
     return query
-    select 'senders', 'duplicate', format('the account "%s" is listed twice', s.item ->> 'account')
+    select 'senders', 'duplicate', format('the account "%s" is listed twice', left(s.item ->> 'account', 100))
     from jsonb_array_elements(coalesce(nullif(v_def -> 'senders', 'null'), '[]')) as s (item)
     where jsonb_typeof(s.item) = 'object'
     group by s.item ->> 'account'

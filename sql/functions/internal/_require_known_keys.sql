@@ -1,4 +1,4 @@
--- requires: functions/internal/_unknown_keys.sql
+-- requires: functions/internal/_unknown_keys.sql, functions/internal/_list_problems.sql
 -- Refuses a JSON argument that is no object or has a key that is not known.
 -- Locks: none. Errors: PT422. Harmless to repeat.
 create or replace function drip_core._require_known_keys(object jsonb, known text[], argument text)
@@ -15,7 +15,7 @@ begin
       using errcode = 'PT422', detail = format('%s: a JSON object is needed', _require_known_keys.argument),
         hint = 'Known keys: ' || array_to_string(_require_known_keys.known, ', ');
   end if;
-  select string_agg(p.path || ': ' || p.message, '; ' order by p.path)
+  select drip_core._list_problems(array_agg(p.path || ': ' || p.message order by p.path), '; ')
   into v_problem
   from drip_core._unknown_keys(_require_known_keys.object, _require_known_keys.known, _require_known_keys.argument) as p;
   if v_problem is not null then

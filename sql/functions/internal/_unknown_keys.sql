@@ -8,7 +8,7 @@ immutable
 parallel safe
 begin atomic
   select
-    concat_ws('.', nullif(_unknown_keys.at_path, ''), k.key) as path,
+    concat_ws('.', nullif(_unknown_keys.at_path, ''), left(k.key, 60)) as path,
     'unknown_key' as code,
     format('"%s" is not a known key', left(k.key, 60))
     || coalesce(

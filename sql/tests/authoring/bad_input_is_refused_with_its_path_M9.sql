@@ -1,6 +1,6 @@
 -- Of each argument that is JSON: a wrong type, a key that is not known, something too large. Nothing of it is stored.
 begin;
-select plan(36);
+select plan(40);
 select drip_test.organization('A');
 select drip_test.mailbox(drip_test.org(), 'box');
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann'));
@@ -92,6 +92,28 @@ select results_eq(
   $$ values ('invalid', 'suppressions[0].raeson: "raeson" is not a known key; did you mean "reason"?') $$,
   'M9: of a list, by its place'
 );
+-- however many problems there are, and however long what is wrong
+select
+  ok(
+    length(drip_test.error_of('select * from ' || c.call)) < 9000 and drip_test.error_of('select * from ' || c.call) ~ c.expected,
+    'M9: in bounds: ' || c.expected
+  )
+from (
+  values
+  (
+    $$drip.apply_sequence(drip_test.org(), jsonb_build_object('key', 'x', 'steps', (select jsonb_agg('{"stepz": 1}'::jsonb) from generate_series(1, 200))))$$,
+    'steps\[0\]\.key: .*and [0-9]+ more$'
+  ),
+  (
+    $$drip.update_organization(drip_test.org(), jsonb_build_object('holidays', (select jsonb_agg('x'::text) from generate_series(1, 1000))))$$,
+    'settings\.holidays\[0\]: .*and [0-9]+ more$'
+  ),
+  (
+    $$drip.update_organization(drip_test.org(), (select jsonb_object_agg('key' || n, n) from generate_series(1, 1000) as n))$$,
+    'settings\.key1: .*and [0-9]+ more$'
+  ),
+  ($$drip.upsert_contact(drip_test.org(), jsonb_build_object(repeat('x', 50000), 1))$$, '"x{60}" is not a known key')
+) as c (call, expected);
 select is(
   (
     select concat_ws(
