@@ -173,7 +173,7 @@ OTHERS = {
     "enroll": "enroll_many",
     "enroll_deals": "enroll_many",
     "enroll_tagged": "enroll_many",
-    "export_contact": "reads",
+    "export_contact": "reads, and writes to the audit trail",
     "pause_enrollment": "pause_enrollments",
     "inbox_read": "its own row only",
     "record_click": "record_open",

@@ -7,7 +7,8 @@
 --   event_details   whole months of events, 90 days old or more, are reduced to the facts that reports count
 --   audit_entries   who did what through the API, 90 days old or more
 --   raw_facts       reports of providers and raw hits (31 days or more; their events stay), words of inbound messages
--- drip.tick purges in bounded pieces. No number of any report changes. What was purged does not come back.
+-- drip.tick purges in bounded pieces. No number of any report changes. What was purged does not come back. What a call changed is in
+-- the audit trail of every organization, as each loses what is no longer kept.
 -- Locks: the rows of the settings. Errors: PT422. A repeat changes nothing.
 create or replace function drip.apply_retention(settings jsonb)
 returns jsonb
@@ -21,6 +22,7 @@ declare
   v_setting record;
   v_least interval;
   v_keep_for interval;
+  v_changed jsonb := '{}';
 begin
   perform drip_core._require_known_keys(apply_retention.settings, array['audit_entries', 'event_details', 'late_results', 'message_values', 'raw_facts'], 'settings');
   for v_setting in
@@ -49,7 +51,18 @@ begin
       next_at = '-infinity',
       position = case when r.month is null then '{}' else r.position end
     where r.subject = v_setting.key and r.keep_for is distinct from v_keep_for;
+    if found then
+      v_changed := v_changed || jsonb_build_object(v_setting.key, coalesce(v_keep_for::text, 'for ever'));
+    end if;
   end loop;
+  if v_changed <> '{}' then
+    insert into drip_core.audit_entries (organization_id, function_name, arguments)
+    select
+      o.id,
+      'apply_retention' as function_name,
+      jsonb_build_object('settings', v_changed) as arguments
+    from drip_core.organizations as o;
+  end if;
   return (select jsonb_object_agg(r.subject, r.keep_for::text) from drip_core.retention as r);
 end;
 $$;

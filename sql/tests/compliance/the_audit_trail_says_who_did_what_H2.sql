@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(22);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.keep('a', drip_test.organization('A'));
 select drip_test.mailbox(drip_test.org(), 'box');
@@ -48,8 +48,50 @@ select matches(drip_test.error_of('select drip.audit_log(drip_test.org(), "limit
 select is((
   select count(*) from drip.audit_log(drip_test.org(), before => (select min(l.entry_id) + 1 from drip.audit_log(drip_test.org()) as l))
 ), 1::bigint, 'pages go back in time');
+
+-- reading a whole person is a thing to be known as well
+select drip_test.keep('entries', count(*)) from drip.audit_log(drip_test.org());
+select isnt(drip.export_contact(drip_test.org(), drip_test.kept('ann')) -> 'contact' ->> 'first_name', null, 'a person is exported');
+select results_eq(
+  $$ select l.function_name, l.login, l.profile_id, l.arguments from drip.audit_log(drip_test.org(), "limit" => 1) as l $$,
+  format(
+    $$ values ('export_contact', 'drip_test_web', '00000000-0000-0000-0000-00000000000a'::uuid, '{"contact_id": %s}'::jsonb) $$,
+    drip_test.kept('ann')
+  ),
+  'H2: who had a person exported is in the trail'
+);
+select matches(drip_test.error_of('select drip.export_contact(drip_test.org(), -1)'), '^PT404', 'an export of nobody');
+select is(
+  (select count(*) from drip.audit_log(drip_test.org())), drip_test.kept('entries') + 1, 'H2: one entry for each export that was answered'
+);
 select drip.erase_contact(drip_test.org(), drip_test.kept('ann'));
 reset session authorization;
+
+-- what the operator does to all is in the trail of each
+select set_config('request.jwt.claims', '', true);
+select drip.apply_retention('{"message_values": "1 year", "raw_facts": null}');
+select drip.apply_retention('{"message_values": "1 year"}');
+select drip.apply_retention('{"message_values": null}');
+select drip_test.keep('key', drip.rotate_link_key());
+select results_eq(
+  $$
+    select a.function_name, a.login = session_user, a.profile_id, a.arguments from drip_core.audit_entries as a
+    where a.organization_id = drip_test.kept('a') and a.function_name in ('apply_retention', 'rotate_link_key')
+    order by a.id
+  $$,
+  format($$
+    values
+    ('apply_retention', true, null::uuid, '{"settings": {"message_values": "1 year"}}'::jsonb),
+    ('apply_retention', true, null, '{"settings": {"message_values": "for ever"}}'),
+    ('rotate_link_key', true, null, '{"key_id": %s}')
+  $$, drip_test.kept('key')),
+  'H2: what the operator changed for all is in the trail, what changed nothing is not'
+);
+select bag_eq(
+  $$ select a.organization_id from drip_core.audit_entries as a where a.function_name = 'rotate_link_key' $$,
+  $$ select o.id from drip_core.organizations as o $$,
+  'H2: in the trail of every organization'
+);
 select is_empty(
   $$ select a.arguments from drip_core.audit_entries as a where a::text ~* 'annabel|ann@' $$,
   'X7: words and addresses of people are never written to the trail'
