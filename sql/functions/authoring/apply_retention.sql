@@ -22,7 +22,7 @@ declare
   v_setting record;
   v_least interval;
   v_keep_for interval;
-  v_changed jsonb := '{}';
+  v_changed jsonb := jsonb '{}';
 begin
   perform drip_core._require_known_keys(apply_retention.settings, array['audit_entries', 'event_details', 'late_results', 'message_values', 'raw_facts'], 'settings');
   for v_setting in
