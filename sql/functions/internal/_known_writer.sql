@@ -6,7 +6,6 @@ create or replace function drip_core._known_writer(organization_id bigint, chann
 returns text
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 begin atomic
   select coalesce(
     (
