@@ -22,7 +22,7 @@ from psycopg import errors
 
 from engine import START, TWO_STEPS, Engine
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 #: The kinds of rows in the order in which they are locked: table, key, and the strongest lock that
 #: a function takes. The key share of a foreign key waits for `for update` only.
@@ -452,6 +452,9 @@ def test_whoever_waits_holds_nothing_that_comes_later(world: World) -> None:
     assert world.engine.violations() == []
 
 
+# the order itself is tested above, on every version; this is what follows from it
+@pytest.mark.one_version
+@pytest.mark.timeout(900)
 def test_no_two_callers_wait_for_each_other(world: World) -> None:
     """The first waits at a held row, the second starts; let go, both end.
 
