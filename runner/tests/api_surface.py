@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, cast
@@ -159,26 +160,41 @@ class World:
 
 def build_world(url: str) -> World:
     """Fill a database with the two; the ids of each lie in its own million."""
-    with psycopg.connect(url) as connection:
-        connection.execute(_fill_function())
-        connection.execute(cast(LiteralString, _SQL.read_text("utf-8")))
-        tenants = {}
-        for mark, start in (("a", A), ("b", B)):
-            _number_from(connection, start)
-            tenants[mark] = _fill(connection, mark)
-        connection.execute("select drip_test.make_fingerprint()")
+    with _filling(url) as connection:
+        a = _fill(connection, A, _words("a"), f"{HIDDEN}a")
+        b = _fill(connection, B, _words("b"), f"{HIDDEN}b")
     nowhere = Tenant(
         "n",
-        {name: NOWHERE + place for place, name in enumerate(tenants["b"].ids)},
+        {name: NOWHERE + place for place, name in enumerate(b.ids)},
         _words("n")
         | {
             # as long and of the same shape; signed with no key
             name: token[:2] + "".join("0123456789abcdef"[15 - int(c, 16)] for c in token[2:])
-            for name, token in tenants["b"].words.items()
+            for name, token in b.words.items()
             if name.endswith("_token")
         },
     )
-    return World(tenants["a"], tenants["b"], nowhere)
+    return World(a, b, nowhere)
+
+
+def build_beside_twin(url: str, is_alone: bool) -> tuple[Tenant | None, Tenant]:
+    """B, and (unless it is alone) a twin A: other people, contents and ids, all names the same."""
+    with _filling(url) as connection:
+        twin = None
+        if not is_alone:
+            people = {name: _words("a")[name] for name in ("admin_id", "viewer_id")}
+            twin = _fill(connection, A, _words("b") | people, f"{HIDDEN}a")
+        return twin, _fill(connection, B, _words("b"), f"{HIDDEN}b")
+
+
+@contextlib.contextmanager
+def _filling(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session with what fills a database; at its end, what looks at all rows is made."""
+    with psycopg.connect(url) as connection:
+        connection.execute(_fill_function())
+        connection.execute(cast(LiteralString, _SQL.read_text("utf-8")))
+        yield connection
+        connection.execute("select drip_test.make_fingerprint(), drip_test.make_rows()")
 
 
 def _fill_function() -> LiteralString:
@@ -200,16 +216,19 @@ def _number_from(connection: psycopg.Connection[Any], start: int) -> None:
         connection.execute(cast(LiteralString, f"alter sequence {name} restart with {start}"))
 
 
-def _fill(connection: psycopg.Connection[Any], mark: str) -> Tenant:
-    connection.execute("select pg_temp.fill(%s)", (f"{HIDDEN}{mark}",))
+def _fill(
+    connection: psycopg.Connection[Any], start: int, words: dict[str, str], hidden: str
+) -> Tenant:
+    mark = words["mark"]
+    _number_from(connection, start)
+    connection.execute("select pg_temp.fill(%s)", (hidden,))
     (org,) = _one(connection, "select drip_test.org()")
-    words = _words(mark)
     for role in ("admin", "viewer"):
         connection.execute(
             "select drip.add_member(%s, %s, %s, null, %s)",
             (org, words[f"{role}_id"], words[f"{role}_email"], role),
         )
-    connection.execute("select pg_temp.more(%s)", (mark,))
+    connection.execute("select pg_temp.more(%s, %s)", (mark, hidden))
     (ids,) = _one(connection, "select pg_temp.ids(%s, %s)", (org, mark))
     (link,), (message,) = connection.execute(
         "select pg_temp.tokens(%s, %s)", (org, ids["sent_id"])
@@ -226,6 +245,7 @@ def _fill(connection: psycopg.Connection[Any], mark: str) -> Tenant:
 
 def _words(mark: str) -> dict[str, str]:
     return {
+        "mark": mark,
         "sequence_key": f"sequence-{mark}",
         "account_key": f"box-{mark}",
         "spare_key": f"spare-{mark}",
@@ -251,6 +271,13 @@ def _one(connection: psycopg.Connection[Any], query: str, values: Any = None) ->
     row = connection.execute(cast(LiteralString, query), values).fetchone()
     assert row is not None
     return row
+
+
+def without_news(text: str) -> str:
+    """A text without what is new each time: times, tokens, hashes, and numbers of B."""
+    text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:\d\d)?)?", "<time>", text)
+    text = re.sub(r"[0-9a-f]{64,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<token>", text)
+    return re.sub(r"(?<!\d)8\d{6}(?!\d)", "<id>", text)
 
 
 # ------------------------------------------------------------------------------------------ callers
@@ -333,24 +360,50 @@ class Stage:
 @contextlib.contextmanager
 def open_stage(url: str) -> Iterator[Stage]:
     """Fill a database with two organizations and make the logins; those are dropped at the end."""
+    with _open(url, build_world(url)) as stage, _logins(stage):
+        yield stage
+
+
+@contextlib.contextmanager
+def open_twin_stages(beside: str, alone: str) -> Iterator[tuple[Stage, Stage]]:
+    """B in two databases of one server: beside its twin A, and alone."""
+    twin, b = build_beside_twin(beside, is_alone=False)
+    _, same = build_beside_twin(alone, is_alone=True)
+    assert twin is not None
+    assert b.ids == same.ids
+    with (
+        _open(beside, World(twin, b, b)) as first,
+        _open(alone, World(twin, same, same)) as second,
+        _logins(first, second),
+    ):
+        yield first, second
+
+
+@contextlib.contextmanager
+def _open(url: str, world: World) -> Iterator[Stage]:
     with psycopg.connect(url, autocommit=True) as admin:
-        world = build_world(url)
-        for role in (*ROLES, "none"):
-            for name in (f"drip_test_{role}", f"drip_test_{role}_b"):
-                _create_login(admin, name, role)
-            admin.execute(
-                "insert into drip_core.login_organizations values (%s, %s)",
-                (world.b["organization_id"], f"drip_test_{role}_b"),
-            )
-        (found,) = admin.execute(
-            "select drip_test.fingerprint(%s)", (world.a["organization_id"],)
-        ).fetchone() or ("",)
-        try:
-            yield Stage(url, admin, world, functions(admin), found)
-        finally:
-            for role in (*ROLES, "none"):
-                for name in (f"drip_test_{role}", f"drip_test_{role}_b"):
-                    admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+        (found,) = _one(admin, "select drip_test.fingerprint(%s)", (world.a["organization_id"],))
+        yield Stage(url, admin, world, functions(admin), found)
+
+
+@contextlib.contextmanager
+def _logins(*stages: Stage) -> Iterator[None]:
+    """Two logins for each role: one bound to B, in each of the databases of one server."""
+    admin = stages[0].admin
+    names = [(role, f"drip_test_{role}{end}") for role in (*ROLES, "none") for end in ("", "_b")]
+    for role, name in names:
+        _create_login(admin, name, role)
+        if name.endswith("_b"):
+            for stage in stages:
+                stage.admin.execute(
+                    "insert into drip_core.login_organizations values (%s, %s)",
+                    (stage.world.b["organization_id"], name),
+                )
+    try:
+        yield
+    finally:
+        for _, name in names:
+            admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
 def _create_login(admin: psycopg.Connection[Any], name: str, role: str) -> None:

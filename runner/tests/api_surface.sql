@@ -1,13 +1,13 @@
 -- What the isolation and the fuzz tests need in a database of theirs; read by api_surface.py.
 
 -- On top of pg_temp.fill: what of an organization (mark: a letter) has names of its own, and what nobody else may see.
-create function pg_temp.more(mark text)
+create function pg_temp.more(mark text, hidden text)
 returns void
 language plpgsql
 as $body$
 declare
   v_org constant bigint := drip_test.org();
-  v_hidden constant text := 'hidden_of_' || mark;
+  v_hidden constant text := hidden;
   v_ids bigint[];
 begin
   perform drip_test.mailbox(v_org, 'box-' || mark, jsonb_build_object(
@@ -114,6 +114,29 @@ begin
   execute format(
     'create or replace function drip_test.fingerprint(organization_id bigint) returns text language plpgsql security definer'
     ' set plan_cache_mode = force_generic_plan as $f$ begin return md5(concat(%s)); end $f$', v_parts);
+end;
+$make$;
+
+-- All rows of an organization as text, each with the name of its table, as whoever calls it has left them in this transaction.
+create function drip_test.make_rows()
+returns void
+language plpgsql
+as $make$
+declare
+  v_parts text;
+begin
+  select string_agg(
+    format('select %L || t::text from drip_core.%I as t where %s = $1', c.relname || ' ', c.relname,
+      case c.relname when 'organizations' then 't.id' else 't.organization_id' end), ' union all ' order by c.relname)
+  into v_parts
+  from pg_class as c
+  where c.relnamespace = 'drip_core'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    and (c.relname = 'organizations' or exists (
+      select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped
+    ));
+  execute format(
+    'create or replace function drip_test.rows_of(organization_id bigint) returns setof text language plpgsql security definer'
+    ' as $f$ begin return query %s; end $f$', v_parts);
 end;
 $make$;
 

@@ -185,11 +185,7 @@ def _normal(answer: str, foreign: dict[str, Any], nowhere: dict[str, Any]) -> st
         for value in (foreign[name], nowhere[name]):
             for word in _words_of(value):
                 answer = answer.replace(word, f"<{name}>")
-    answer = re.sub(
-        r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:\d\d)?)?", "<time>", answer
-    )
-    answer = re.sub(r"[0-9a-f]{66}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<token>", answer)
-    return re.sub(r"(?<!\d)[678]\d{6}(?!\d)", "<id>", answer)
+    return re.sub(r"(?<!\d)[67]\d{6}(?!\d)", "<id>", api_surface.without_news(answer))
 
 
 def _words_of(value: Any) -> Iterator[str]:

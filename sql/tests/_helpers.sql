@@ -290,15 +290,15 @@ as $$
   where r.outcome = 'enrolled';
 $$;
 
--- Claims once; [{organization_id, enrollment_id, claim_token}] in the order of the claim.
+-- Claims once; [{organization_id, enrollment_id, claim_token}] in the order of their enrollments (a claim promises no order).
 create or replace function drip_test.claims(organization_id bigint, batch_size int default 100, lease interval default '5 minutes')
 returns jsonb
 language sql
 volatile
 as $$
   select coalesce(jsonb_agg(jsonb_build_object(
-    'organization_id', c.organization_id, 'enrollment_id', c.enrollment_id, 'claim_token', c.claim_token) order by c.ordinality), '[]')
-  from drip.claim(claims.batch_size, claims.lease, 'test', claims.organization_id) with ordinality as c
+    'organization_id', c.organization_id, 'enrollment_id', c.enrollment_id, 'claim_token', c.claim_token) order by c.enrollment_id), '[]')
+  from drip.claim(claims.batch_size, claims.lease, 'test', claims.organization_id) as c
 $$;
 
 -- Settles such claims with one outcome; the dispositions in order, joined by a blank.

@@ -11,10 +11,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if _require_lane.organization_id is null then
-    raise exception 'organization not found'
-      using errcode = 'PT404', detail = 'organization_id: null', hint = 'Name the organization of the sender.';
-  end if;
   perform drip_core._require_served_organization(_require_lane.organization_id, _require_lane.permission);
   if not exists (
     select from drip_core.lanes as l

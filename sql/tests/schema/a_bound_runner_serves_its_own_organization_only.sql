@@ -1,11 +1,14 @@
 -- A runner works for all organizations, unless its login is bound: then every function of the runner's role keeps to that.
 begin;
-select plan(5 + 16);
+select plan(9 + 16);
 select drip_test.keep('a', drip_test.organization('A'));
 select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"config": {"webhook": {"public_key": "of A"}, "imap": {"host": "of A"}}}'));
 select drip_test.email_sequence(drip_test.org(), 'mails', 1);
 select drip_test.enrolled(drip_test.org(), 'mails', drip_test.contacts(drip_test.org(), 3));
 select drip_test.keep('b', drip_test.organization('B'));
+create temporary table leased on commit drop as
+select drip_test.claims(drip_test.kept('a'), 1) as claims;
+grant select on leased to drip_runner;
 create role drip_test_bound_runner login in role drip_runner;
 insert into drip_core.login_organizations (organization_id, login) values (drip_test.kept('b'), 'drip_test_bound_runner');
 
@@ -47,8 +50,19 @@ select
   )
 from calls as c
 order by c.name;
+-- who has got hold of A's claims
+select is((select drip.hand_over(l.claims) from leased as l), 0, 'H2: hand_over does not take A''s claims');
+select is((select drip.release(l.claims) from leased as l), 0, 'H2: nor does release');
+select is(
+  drip_test.error_of($$select * from drip.advance((select jsonb_set(l.claims, '{0,outcome}', '"sent"') from leased as l))$$),
+  'PT404 | organization not found | organization_id: ' || drip_test.kept('a'), 'H2: advance does not find their organization'
+);
 select is((select count(*) from drip.claim(10)), 0::bigint, 'H2: without naming one it claims nothing of A');
 reset session authorization;
+select is((
+  select count(*) from drip_core.enrollments as e cross join leased as l
+  where e.organization_id = drip_test.kept('a') and e.claim_token = (l.claims -> 0 ->> 'claim_token')::bigint and e.handed_over_at is null
+), 1::bigint, 'H2: A''s message is still claimed, and not handed over');
 select is((
   select l.status::text from drip_core.lanes as l
   where l.organization_id = drip_test.kept('a') and l.channel_account_id = drip_test.kept('box')
