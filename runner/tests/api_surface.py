@@ -264,6 +264,8 @@ def _words(mark: str) -> dict[str, str]:
         "admin_email": f"admin-{mark}@members.example",
         "viewer_email": f"viewer-{mark}@members.example",
         "provider_message_id": f"<sent@{mark}>",
+        "inbound_id": f"in-{mark}",
+        "report_id": f"report-{mark}",
     }
 
 
@@ -524,10 +526,22 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
             "text": "stop",
         },
         lambda t: {"channel": "email", "from_address": t["email"], "text": "hello"},
+        # one that has come in already
+        lambda t: {
+            "channel": "email",
+            "from_address": t["email"],
+            "external_id": t["inbound_id"],
+            "text": "hello",
+        },
     ),
     ("event", "jsonb"): _json(
         lambda t: {"message_token": t["message_token"], "type": "bounced"},
         lambda t: {"provider_message_id": t["provider_message_id"], "type": "complained"},
+        lambda t: {
+            "provider_message_id": t["provider_message_id"],
+            "type": "delivered",
+            "external_id": t["report_id"],
+        },
     ),
     ("events", "jsonb"): _json(
         lambda t: [{"message_token": t["message_token"], "type": "bounced"}]

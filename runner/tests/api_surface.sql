@@ -13,7 +13,7 @@ begin
   perform drip_test.mailbox(v_org, 'box-' || mark, jsonb_build_object(
     'display_name', v_hidden, 'address', 'box-' || mark || '@hidden.example', 'secret_ref', 'SECRET_' || upper(mark),
     'config', jsonb_build_object('host', v_hidden, 'webhook', jsonb_build_object('public_key', v_hidden),
-      'imap', jsonb_build_object('host', v_hidden))));
+      'inbox', jsonb_build_object('host', v_hidden))));
   perform drip_test.mailbox(v_org, 'spare-' || mark);
   perform drip.apply_whatsapp_template(v_org, jsonb_build_object('name', 'template_' || mark, 'status', 'approved',
     'components', jsonb_build_array(jsonb_build_object('type', 'BODY', 'text', v_hidden))));
@@ -40,6 +40,10 @@ begin
   end loop;
   perform drip.send_test(v_org, 'sequence-' || mark, 's1',
     (select id from drip_core.contacts where organization_id = v_org and external_id = 'person-' || mark || '1'), 'admin-' || mark || '@members.example');
+  perform drip.record_inbound(v_org, jsonb_build_object('channel', 'email', 'from_address', 'person-' || mark || '7@' || mark || '.example',
+    'text', v_hidden, 'external_id', 'in-' || mark));
+  perform drip.record_provider_event(v_org, jsonb_build_object('provider_message_id', '<sent@' || mark || '>', 'type', 'delivered',
+    'external_id', 'report-' || mark));
   perform drip.suppress(v_org, 'email', 'gone@' || mark || '.example');
 end
 $body$;

@@ -1,8 +1,8 @@
 -- A runner works for all organizations, unless its login is bound: then every function of the runner's role keeps to that.
 begin;
-select plan(9 + 16);
+select plan(10 + 16);
 select drip_test.keep('a', drip_test.organization('A'));
-select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"config": {"webhook": {"public_key": "of A"}, "imap": {"host": "of A"}}}'));
+select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"config": {"webhook": {"public_key": "of A"}, "inbox": {"host": "of A"}}}'));
 select drip_test.email_sequence(drip_test.org(), 'mails', 1);
 select drip_test.enrolled(drip_test.org(), 'mails', drip_test.contacts(drip_test.org(), 3));
 select drip_test.keep('b', drip_test.organization('B'));
@@ -58,6 +58,7 @@ select is(
   'PT404 | organization not found | organization_id: ' || drip_test.kept('a'), 'H2: advance does not find their organization'
 );
 select is((select count(*) from drip.claim(10)), 0::bigint, 'H2: without naming one it claims nothing of A');
+select is_empty('select drip.inboxes()', 'H2: nor does it read a mailbox of A');
 reset session authorization;
 select is((
   select count(*) from drip_core.enrollments as e cross join leased as l
