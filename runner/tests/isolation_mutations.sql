@@ -123,6 +123,12 @@ from pg_proc as p
 where p.pronamespace::regnamespace::text in ('drip', 'drip_core')
 and p.proconfig::text ~ 'search_path';
 
+-- kind: plans shown | security_definer
+select p.oid::regprocedure::text, format('alter function %s reset debug_print_plan', p.oid::regprocedure)
+from pg_proc as p
+where p.pronamespace::regnamespace::text in ('drip', 'drip_core')
+and p.proconfig::text ~ 'debug_print_plan';
+
 -- kind: function of the engine | the_engine_owns
 select p.oid::regprocedure::text, format('alter function %s owner to drip_engine', p.oid::regprocedure)
 from pg_proc as p

@@ -246,6 +246,38 @@ def test_H2_the_same_calls_work_for_their_own_organization(stage: Stage) -> None
     assert refused == {}
 
 
+@pytest.mark.parametrize("role", ["drip_app", "drip_runner", "drip_public"])
+def test_H2_L7_no_setting_shows_the_caller_a_key_or_a_foreign_value(
+    stage: Stage, role: str
+) -> None:
+    """A session can have plans sent to itself, and values are constants in them."""
+    foreign = [f"{HIDDEN}a", "@a.example"]
+    keys = stage.admin.execute("select inner_pad, outer_pad from drip_core.secret_keys").fetchall()
+    hidden = {_as_in_a_plan(pad[:12]): "a key" for pair in keys for pad in pair}
+    hidden |= {_as_in_a_plan(word.encode()): word for word in foreign}
+    told: list[str] = []
+    seen = set()
+    with stage.login(role, callers(stage.world)[0]) as session:
+        session.add_notice_handler(lambda notice: told.append(notice.message_detail or ""))
+        session.execute("set client_min_messages = log")
+        for name in ("debug_print_parse", "debug_print_rewritten", "debug_print_plan"):
+            session.execute(f"set {name} = on".encode())
+        session.execute("set debug_pretty_print = off")
+        for function in (f for f in stage.functions if role in f.roles):
+            told.clear()
+            values = api_surface.base_values(function, stage.world.b)
+            _answer(stage, session, function.call(values), look=False)
+            assert told, "the session is shown nothing at all"
+            shown = "\n".join(told)
+            seen |= {f"{function}: {what}" for how, what in hidden.items() if how in shown}
+    assert not seen
+
+
+def _as_in_a_plan(value: bytes) -> str:
+    """Bytes as a constant in a tree of nodes is written."""
+    return " ".join(str(byte - 256 if byte > 127 else byte) for byte in value)
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("caller", _caller_names(slow=True))
 @pytest.mark.parametrize("role", ROLES)

@@ -10,6 +10,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   v_phone constant text := nullif(drip_core._normalise_phone(add_member.phone), '');

@@ -7,6 +7,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   perform drip_core._require_permission(validate_sequence.organization_id, 'validate_sequence');

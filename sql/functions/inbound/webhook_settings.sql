@@ -10,6 +10,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   perform drip_core._require_served_organization(webhook_settings.organization_id, 'webhook_settings');

@@ -7,6 +7,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 #variable_conflict use_column
 begin

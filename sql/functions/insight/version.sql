@@ -8,6 +8,7 @@ stable
 parallel safe
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
   select s.package_version
   from drip_core.migration_state as s

@@ -7,6 +7,7 @@ language sql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 begin atomic
   insert into drip_core.profiles (id) values (_ensure_profile.profile_id) on conflict do nothing;
 end;

@@ -7,6 +7,7 @@ returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   if tg_op = 'TRUNCATE' then

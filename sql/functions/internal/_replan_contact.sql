@@ -9,6 +9,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   perform drip_core._replan_enrollments(_replan_contact.organization_id, array(

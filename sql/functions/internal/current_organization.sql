@@ -12,6 +12,7 @@ stable
 parallel safe
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   v_setting text := nullif(current_setting('drip.organization_id', true), '');

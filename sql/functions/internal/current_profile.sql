@@ -10,6 +10,7 @@ stable
 parallel safe
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   v_claimed constant uuid := drip_core._claimed_profile();

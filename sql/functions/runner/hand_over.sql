@@ -11,6 +11,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off

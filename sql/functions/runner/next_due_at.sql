@@ -9,6 +9,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off

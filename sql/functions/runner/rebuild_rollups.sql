@@ -10,6 +10,7 @@ language sql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
   with allowed as materialized (
     select drip_core._allowed_organizations(rebuild_rollups.organization_id) as ids

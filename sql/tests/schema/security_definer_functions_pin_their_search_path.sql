@@ -1,5 +1,5 @@
 begin;
-select plan(3);
+select plan(4);
 select is_empty(
   $$
     select p.oid::regprocedure
@@ -28,6 +28,15 @@ select is_empty(
       and p.proowner::regrole::text not in ('drip_owner', 'drip_engine')
   $$,
   'L1: every function belongs to one of the two owners'
+);
+select is_empty(
+  $$
+    select p.oid::regprocedure
+    from pg_proc as p
+    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and p.prosecdef and p.prosqlbody is null
+      and not coalesce(p.proconfig @> array['debug_print_plan=off'], false)
+  $$,
+  'L7: no definer function shows its caller the plans of its statements, in which values and keys are constants'
 );
 select * from finish();
 rollback;
