@@ -187,6 +187,15 @@ def test_secrets_never_reach_the_log(capsys: pytest.CaptureFixture[str]) -> None
     assert line["timestamp"].endswith("Z")
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+def test_L7_the_environment_is_no_secret_file_under_any_name(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/proc/self/environ")
+    for path in ("/proc/self/environ", "/tmp/../proc/self/environ", tmp_path / "link"):  # noqa: S108
+        with pytest.raises(DeliveryError) as caught:
+            secret_resolver(None, {})(f"file:{path}")
+        assert caught.value.result.error_code == "RUN11"
+
+
 def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("hunter2\n")
     outside = tmp_path.parent / "outside-secret"
@@ -201,6 +210,7 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
         "env:PGPASSWORD": "RUN11",
         "PGDRIP_LEASE": "RUN11",
         f"file:{tmp_path}/../outside-secret": "RUN11",
+        "file:/proc/self/environ": "RUN11",
     }.items():
         with pytest.raises(DeliveryError) as caught:
             resolve(ref)

@@ -570,3 +570,24 @@ def test_H2_two_owners_who_unmake_each_other_leave_one(engine: Engine, how: str)
     assert refused.value.sqlstate == "PT409"
     owners = engine.rows("select profile_id::text from drip_core.members where role = 'owner'")
     assert owners == [{"profile_id": bob}]
+
+
+def test_H2_the_limit_of_tests_holds_in_any_isolation_level(engine: Engine) -> None:
+    """Two snapshots of the same morning: the second to write fails, and nothing is stored twice."""
+    engine.mailbox()
+    engine.sequence()
+    (contact,) = engine.contacts(1)
+    engine.rows(
+        "select drip.add_member(%s, gen_random_uuid(), 'me@example.com')", engine.organization_id
+    )
+    test = "select drip.send_test(%s, 'welcome', 's1', %s, 'me@example.com')"
+    sessions = [engine.rival() for _ in range(2)]
+    for session in sessions:
+        session.connection.execute("begin isolation level repeatable read")
+        session.rows("select drip.version()")
+    sessions[0].rows(test, engine.organization_id, contact)
+    sessions[0].connection.execute("commit")
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        sessions[1].rows(test, engine.organization_id, contact)
+    sessions[1].connection.execute("rollback")
+    assert engine.value("select tests_count from drip_core.organizations") == 1

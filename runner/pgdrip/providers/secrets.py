@@ -15,6 +15,8 @@ from pgdrip.secrecy import remember_secret
 
 _OWN_VARIABLE = re.compile(r"^(DATABASE_URL|PG[A-Z]+|PGDRIP_(?!SECRET_).*)$")
 _MAX_BYTES = 65_536
+#: What the system shows there is no secret file: the environment of a process is a file, too.
+_NOT_FILES = (Path("/proc"), Path("/sys"), Path("/dev"))
 
 
 def secret_resolver(
@@ -45,7 +47,10 @@ def secret_resolver(
 
 
 def _read_file(path: Path, secret_dir: Path | None) -> str:
-    if secret_dir is not None and not path.resolve().is_relative_to(secret_dir.resolve()):
+    there = path.resolve()
+    if any(there.is_relative_to(place) for place in _NOT_FILES):
+        raise sender_error("RUN11", f"{path} is no secret file")
+    if secret_dir is not None and not there.is_relative_to(secret_dir.resolve()):
         raise sender_error("RUN11", f"the secret file {path} is outside the secret folder")
     try:
         with path.open("rb") as file:

@@ -26,7 +26,7 @@ begin
     raise exception 'unknown member role'
       using errcode = 'PT422', detail = format('role: %s', coalesce(left(add_member.role, 40), 'null')), hint = 'Use owner, admin, member or viewer.';
   end if;
-  if add_member.email is null or length(add_member.email) > 320 or btrim(add_member.email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+  if add_member.email is null or length(add_member.email) > 320 or btrim(add_member.email) !~ '^[^@[:space:][:cntrl:]<>,;:"()\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]+@[^@[:space:][:cntrl:]<>,;:"()\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]+$' then
     raise exception 'a member needs an email address'
       using errcode = 'PT422', detail = format('email: %s', coalesce(left(add_member.email, 100), 'null')), hint = 'Pass an address such as ann@example.com.';
   end if;

@@ -1,6 +1,7 @@
--- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql, functions/internal/_is_timezone.sql, functions/internal/_insert_lane.sql, functions/internal/_text_problem.sql, functions/internal/_secret_problem.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_require_known_keys.sql, functions/internal/_is_timezone.sql, functions/internal/_insert_lane.sql, functions/internal/_text_problem.sql, functions/internal/_secret_problem.sql, functions/internal/_secret_names.sql, functions/internal/_caller_role.sql
 -- Creates or changes a sender (found by key) and, for a new one, its lane. Absent key keeps, null clears.
--- The channel of an account never changes. Locks: the account's row. Errors: PT403, PT404, PT409, PT422. A repeat changes nothing.
+-- The channel of an account never changes. Who speaks for one organization only (a JWT, a bound login) may name the secrets that the
+-- operator assigned to it (drip.assign_secret), and no others: the runner sends them to the server that the account names. Locks: the account's row. Errors: PT403, PT404, PT409, PT422. A repeat changes nothing.
 create or replace function drip.apply_channel_account(organization_id bigint, account jsonb)
 returns bigint
 language plpgsql
@@ -19,6 +20,7 @@ declare
   v_id bigint;
   v_key text;
   v_problem text;
+  v_secret text;
 begin
   perform drip_core._require_permission(v_org, 'apply_channel_account');
   perform drip_core._require_known_keys(v_new, array[
@@ -96,6 +98,18 @@ begin
     raise exception 'invalid channel account'
       using errcode = 'PT422', detail = v_problem,
         hint = 'Keys: key, channel, provider, address, display_name, config, secret_ref, daily_limit, ramp_start, ramp_increment, min_gap, max_gap, timezone, on_unknown.';
+  end if;
+  if (v_old.id is null or v_new ?| array['provider', 'config', 'secret_ref']) and drip_core._caller_role(v_org) is not null then
+    select n.name into v_secret
+    from drip_core._secret_names(nullif(v_merged -> 'config', 'null'), v_merged ->> 'secret_ref') as n (name)
+    where n.name not in (select s.secret_ref from drip_core.assigned_secrets as s where s.organization_id = v_org)
+    order by n.name
+    limit 1;
+    if found then
+      raise exception 'the secret is not assigned to the organization'
+        using errcode = 'PT403', detail = format('account %s: %s', v_merged ->> 'key', v_secret),
+          hint = 'The operator of the installation assigns it with drip.assign_secret; until then leave provider, config and secret_ref as they are.';
+    end if;
   end if;
   if v_old.id is not null and v_channel <> v_old.channel::text then
     raise exception 'the channel of an account cannot change'

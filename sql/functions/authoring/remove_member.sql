@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_lock_member.sql
+-- requires: functions/internal/current_profile.sql, functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_lock_member.sql
 -- Ends a profile's membership of the caller's organization: from the next call on it is nobody there, whatever its token says.
 -- Its tests go with it; what it did stays in events and audit trail.
--- A person must be an owner or admin of it, and only an owner removes an owner, never the last; a service need not.
+-- A person must be an owner or admin of it (to leave, any member), and only an owner removes an owner, never the last; a service need not.
 -- Locks: the rows of the member and of the owners. Errors: PT403, PT404, PT409, PT422. A repeat answers false.
 create or replace function drip.remove_member(organization_id bigint, profile_id uuid)
 returns boolean
@@ -16,18 +16,23 @@ declare
   v_org constant bigint := remove_member.organization_id;
   v_profile constant uuid := remove_member.profile_id;
 begin
-  perform drip_core._require_permission(v_org, 'remove_member');
+  if v_profile = drip_core.current_profile() then
+    perform drip_core._require_organization(v_org);
+  else
+    perform drip_core._require_permission(v_org, 'remove_member');
+  end if;
   if v_profile is null then
     raise exception 'a member needs a profile'
       using errcode = 'PT422', detail = 'profile_id is null', hint = 'Pass the uuid of the person in your sign-in system.';
   end if;
   perform drip_core._lock_member(v_org, v_profile, null);
-  delete from drip_core.test_messages as t where t.organization_id = v_org and t.to_profile_id = v_profile;
-  delete from drip_core.members as m where m.organization_id = v_org and m.profile_id = v_profile;
-  if not found then
+  if not exists (select from drip_core.members as m where m.organization_id = v_org and m.profile_id = v_profile) then
     return false;
   end if;
+  -- who leaves may write nothing afterwards
   perform drip_core._audit(v_org, 'remove_member', jsonb_build_object('profile_id', v_profile));
+  delete from drip_core.test_messages as t where t.organization_id = v_org and t.to_profile_id = v_profile;
+  delete from drip_core.members as m where m.organization_id = v_org and m.profile_id = v_profile;
   return true;
 end;
 $$;

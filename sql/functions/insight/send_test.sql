@@ -5,8 +5,8 @@
 -- sender that the contact would get, whatever the state of the sequence (not archived); it is labelled as a test, counts in
 -- no limit and in no report, and its link to unsubscribe leads to nobody. 100 a day for an organization, days in its time zone.
 -- Returns the id under which drip.list_tests says what became of it.
--- Locks: the organization's row. Errors: PT403 (not a member's address), PT404, PT409 (archived, sender paused or blocked, a
--- value is missing, too many today). A repeat sends another one.
+-- Locks: the organization's row. Errors: PT403 (not a member's address), PT404, PT409 (address suppressed, archived, sender paused
+-- or blocked, a value is missing, too many today), 40001. A repeat sends another one.
 create or replace function drip.send_test(organization_id bigint, sequence_key text, step_key text, contact_id bigint, to_address text)
 returns uuid
 language plpgsql
@@ -26,6 +26,7 @@ declare
   v_lane record;
   v_missing text[];
   v_zone text;
+  v_today date;
   v_test uuid;
 begin
   perform drip_core._authorize(v_org, 'send_test', jsonb_build_object(
@@ -47,6 +48,16 @@ begin
       using errcode = 'PT403',
         detail = format('to_address: not the %s of a member', case (v_found.step).channel when 'email' then 'email address' else 'phone' end),
         hint = 'Use your own address; drip.add_member says which one that is.';
+  end if;
+
+  if exists (
+    select from drip_core.suppressions as sp
+    where sp.organization_id = v_org and sp.channel = (v_found.step).channel and sp.scope = 'all' and sp.lifted_at is null
+      and sp.address_hash = drip_core._hash_address((v_found.step).channel, send_test.to_address)
+  ) then
+    raise exception 'the address is suppressed'
+      using errcode = 'PT409', detail = 'to_address: whoever has it does not want to be written to, or cannot be',
+        hint = 'drip.preview shows the message.';
   end if;
 
   select q.id, q.status into v_sequence
@@ -73,12 +84,13 @@ begin
         hint = 'Choose a contact that has it, or give the merge field a default.';
   end if;
 
-  -- one at a time counts
-  select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org for no key update;
-  if (
-    select count(*) from drip_core.test_messages as t
-    where t.organization_id = v_org and t.created_at >= date_trunc('day', v_now, v_zone)
-  ) >= v_per_day then
+  -- written, not read: whoever has an older snapshot fails, and what is counted is not what may be deleted
+  select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
+  v_today := (v_now at time zone v_zone)::date;
+  update drip_core.organizations as o
+  set tests_day = greatest(o.tests_day, v_today), tests_count = case when o.tests_day >= v_today then o.tests_count else 0 end + 1
+  where o.id = v_org and (o.tests_day is null or o.tests_day < v_today or o.tests_count < v_per_day);
+  if not found then
     raise exception 'too many tests today'
       using errcode = 'PT409', detail = format('%s tests were sent since midnight in %s', v_per_day, v_zone),
         hint = 'Tomorrow there are new ones; drip.preview has no limit.';

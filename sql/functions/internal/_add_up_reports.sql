@@ -1,7 +1,7 @@
 -- Adds up what facts have changed in the counts of the reports since the last call: up to 5,000 rows of report_deltas per
 -- organization, and as many in all. What a report shows does not change by it: the rows go and their sum comes in one step. Whichever
 -- rows are visible are added up, in no order: one that commits late is simply added later.
--- Locks: none that anybody waits for: of two sessions at one organization the second leaves it to the first. Errors: none.
+-- Locks: the organization's row, with skip locked: of two sessions at one organization the second leaves it to the first. Errors: none.
 -- A repeat goes on where the last one stopped. Returns how many rows were added up.
 create or replace function drip_core._add_up_reports(allowed bigint[])
 returns int
@@ -24,7 +24,9 @@ begin
     order by d.organization_id
     limit 1;
     exit when v_org is null;
-    continue when not pg_try_advisory_xact_lock(hashtextextended('pgdrip reports', v_org));
+    -- a row, no advisory lock: those any login may take
+    perform from drip_core.organizations as o where o.id = v_org for no key update skip locked;
+    continue when not found;
     v_ids := array(select d.id from drip_core.report_deltas as d where d.organization_id = v_org order by d.id limit v_left);
 
     with added as (

@@ -14,7 +14,14 @@ declare
 begin
   if octet_length(v_arguments::text) > 8000 then
     v_arguments := (
-      select jsonb_object_agg(a.key, case when jsonb_typeof(a.value) = 'string' then to_jsonb(left(a.value #>> '{}', 100)) else a.value end)
+      select jsonb_object_agg(a.key, case jsonb_typeof(a.value)
+        when 'string' then to_jsonb(left(a.value #>> '{}', 100))
+        when 'array' then to_jsonb(array(
+          select left(i.value, 100) from jsonb_array_elements_text(a.value) with ordinality as i (value, place)
+          order by i.place limit 20
+        ))
+        else a.value
+      end)
       from jsonb_each(v_arguments) as a
     );
   end if;

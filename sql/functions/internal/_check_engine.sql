@@ -49,6 +49,27 @@ begin
     then 'pg_dump as this login sees every row'
     else 'pg_dump as this login fails, as row-level security is forced: back up as a superuser or a role with BYPASSRLS' end, null::text;
 
+  -- whom a binding keeps to an organization, and whom none: shown to those who are trusted with all
+  if v_allowed is null then
+    select string_agg(distinct quote_ident(lo.login), ', ') into v_found
+    from drip_core.login_organizations as lo
+    where not exists (select from pg_roles as r where r.rolname = lo.login);
+    if v_found is not null then
+      return query select 'bindings', 'warning', format('there is no login %s, which is bound to an organization: dropped, or renamed and bound no more', v_found),
+        'Bind the login under its new name, or delete the row from drip_core.login_organizations';
+    else
+      select string_agg(t.name, ', ' order by t.name) filter (where t.place <= 5) || case when max(t.place) > 5 then ', …' else '' end
+      into v_found
+      from (
+        select quote_ident(r.rolname) as name, row_number() over (order by r.rolname) as place
+        from pg_roles as r
+        where r.rolcanlogin and not r.rolsuper and (pg_has_role(r.oid, 'drip_app', 'member') or pg_has_role(r.oid, 'drip_runner', 'member'))
+          and not exists (select from drip_core.login_organizations as lo where lo.login = r.rolname)
+      ) as t;
+      return query select 'bindings', 'ok', coalesce('trusted with every organization: ' || v_found, 'no login is trusted with every organization'), null::text;
+    end if;
+  end if;
+
   -- senders in trouble
   select
     count(*),

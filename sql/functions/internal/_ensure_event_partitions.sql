@@ -3,7 +3,7 @@
 -- Makes the partitions of events for the month of an instant and the three after it, and those of the twelve months
 -- before it of which rows have reached the default partition (nobody ticked for months): they move into it, up to 10,000
 -- of a month; more than that stay where they are, and are found there.
--- Locks: an advisory lock (a rival goes away); those of _make_event_partition, waiting for nobody. Errors: none. A repeat changes nothing.
+-- Locks: the row of the address key (a rival goes away); those of _make_event_partition, waiting for nobody. Errors: none. A repeat changes nothing.
 create or replace function drip_core._ensure_event_partitions(at timestamptz)
 returns int
 language plpgsql
@@ -25,7 +25,9 @@ begin
     v_name := 'events_' || to_char(v_from at time zone 'UTC', 'YYYY_MM');
     continue when to_regclass('drip_core.' || v_name) is not null or to_regclass('drip_core.' || v_name || '_facts') is not null;
     -- a rival that makes partitions holds the default one: reading it would be waiting for that
-    if not pg_try_advisory_xact_lock(hashtextextended('pgdrip events partitions', 0)) then
+    -- the row of the address key: there always is one, nothing else locks it, and (unlike an advisory lock) no other login can
+    perform from drip_core.secret_keys as k where k.purpose = 'address' order by k.id limit 1 for no key update skip locked;
+    if not found then
       return v_made;
     end if;
     continue when to_regclass('drip_core.' || v_name) is not null;

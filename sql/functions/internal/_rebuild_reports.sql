@@ -4,7 +4,7 @@
 -- writes the difference from what the reports show as corrections to report_deltas. One statement does both, on one snapshot, so
 -- it is exact whatever is written meanwhile, and nobody waits. Counts by reason, and automatic replies, come from the events: days
 -- whose events are gone, or were reduced to facts, keep what was counted.
--- Locks: another rebuild of the organization waits; report_facts, of enrollments whose facts were not known, in id order.
+-- Locks: the organization's row, for which another rebuild waits; report_facts, of enrollments whose facts were not known, in id order.
 -- Errors: none. A repeat changes nothing. Returns how many counts were corrected.
 create or replace function drip_core._rebuild_reports(organization_id bigint, first_day date)
 returns bigint
@@ -21,8 +21,8 @@ declare
   v_facts drip_core.report_fact[];
   v_corrected bigint;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('pgdrip rebuild', v_org));
-  select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;
+  -- a row, no advisory lock: those any login may take
+  select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org for no key update;
 
   -- the first day all of whose events are here as they were written
   select greatest(

@@ -2,7 +2,8 @@
 -- requires: functions/internal/_claimed_profile.sql
 -- The organization the caller may act for; null where there is none. A bound login (login_organizations) can
 -- name no other organization than its own; a JWT speaks for the organizations its profile is a member of, through a bound
--- login for those of them that it is bound to; any other login is a trusted service and is taken at its word: the setting
+-- login for those of them that it is bound to, and where it names none for the one it has been a member of for longest (that
+-- another organization makes it a member changes nothing); any other login is a trusted service and is taken at its word: the setting
 -- drip.organization_id.
 -- Locks: none. Errors: PT422 for a setting that is no number or claims that are no JSON. Harmless to repeat.
 create or replace function drip_core.current_organization()
@@ -47,7 +48,7 @@ begin
       return v_wanted;
     end if;
   else
-    select coalesce(array_agg(m.organization_id), '{}')
+    select coalesce(array_agg(m.organization_id order by m.created_at, m.organization_id), '{}')
     into v_allowed
     from drip_core.members as m
     where m.profile_id = drip_core._claimed_profile() and (v_allowed is null or m.organization_id = any (v_allowed));
@@ -55,7 +56,7 @@ begin
 
   return case
     when v_wanted = any (v_allowed) then v_wanted
-    when v_wanted is null and cardinality(v_allowed) = 1 then v_allowed[1]
+    when v_wanted is null and (v_claims is not null or cardinality(v_allowed) = 1) then v_allowed[1]
   end;
 end;
 $$;

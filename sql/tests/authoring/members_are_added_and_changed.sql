@@ -1,5 +1,5 @@
 begin;
-select plan(23);
+select plan(28);
 select drip_test.organization('A');
 create temporary table ann on commit drop as select gen_random_uuid() as id;
 select drip.add_member(drip_test.org(), (select id from ann), ' ann@example.com ', '0049 (30) 123-456', 'admin');
@@ -24,6 +24,11 @@ from (
   ('null, ''x@example.com''', '^PT422 \| a member needs a profile', 'PT422: a profile is needed'),
   ('gen_random_uuid(), null', '^PT422 \| a member needs an email', 'PT422: an address is needed'),
   ('gen_random_uuid(), ''nobody''', '^PT422 \| a member needs an email', 'PT422: that looks like one'),
+  ('gen_random_uuid(), ''a,b@y.example''', '^PT422 \| a member needs an email', 'PT422: and like one only'),
+  ('gen_random_uuid(), ''"x"<victim@v.example''', '^PT422 \| a member needs an email', 'PT422: not like a name with one'),
+  ('gen_random_uuid(), ''x@y.example,z''', '^PT422 \| a member needs an email', 'PT422: not like two'),
+  ('gen_random_uuid(), e''x\u200b@y.example''', '^PT422 \| a member needs an email', 'PT422: what nobody sees is no part of it'),
+  ('gen_random_uuid(), e''x\x01@y.example''', '^PT422 \| a member needs an email', 'PT422: nor is a control character'),
   ('gen_random_uuid(), ''x@example.com'', ''12''', '^PT422 \| invalid phone', 'PT422: a phone number is international'),
   ('gen_random_uuid(), ''x@example.com'', role => ''boss''', '^PT422 \| unknown member role \| role: boss', 'PT422: a role is known'),
   ('gen_random_uuid(), ''x@example.com'', role => null', '^PT422 \| unknown member role', 'PT422: null is no role')

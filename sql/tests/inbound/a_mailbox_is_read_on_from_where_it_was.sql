@@ -1,6 +1,7 @@
 begin;
 select plan(6);
 select drip_test.organization('A');
+select drip.assign_secret(drip_test.org(), 'BOX');
 select drip_test.just(drip_test.org());
 select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"secret_ref": "BOX", "config": {"inbox": {"host": "imap.example.com"}}}'));
 select drip_test.mailbox(drip_test.org(), 'plain');

@@ -1,5 +1,5 @@
 begin;
-select plan(40);
+select plan(42);
 select drip_test.at('2026-03-02T09:00:00Z');
 select drip_test.keep('b', drip_test.organization('B'));
 select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-00000000000b', 'other@b.example', '+49301111111');
@@ -12,7 +12,7 @@ select drip.apply_sequence(drip_test.org(), '{"key": "welcome", "status": "draft
    "html": "<html><body class=\"x\"><a href=\"https://example.com/x\">x</a></body></html>"},
   {"key": "chat", "channel": "whatsapp_lite", "text": "Hello {{ contact.first_name }}"}]}');
 select drip_test.keep('ann', drip_test.contact(drip_test.org(), 'ann', '{"phone": "+49303333333", "consent": {"email": "opted_out"}}'));
-select drip_test.contact(drip_test.org(), 'me', '{"email": "me@a.example"}');
+select drip_test.keep('me', drip_test.contact(drip_test.org(), 'me', '{"email": "me@a.example"}'));
 
 -- who it may go to
 create function pg_temp.refused(p_step text, p_to text)
@@ -133,6 +133,14 @@ select
     'sent sent unknown',
     'X1: what was handed over is not repeated'
   );
+-- who answered STOP gets no tests either
+select is(
+  pg_temp.refused('intro', 'Me@A.example'),
+  'PT409 | the address is suppressed | to_address: whoever has it does not want to be written to, or cannot be', 'H4: not after a STOP'
+);
+select drip.reconsent(
+  drip_test.org(), drip_test.kept('me'), 'email', '{"source": "test", "occurred_at": "2026-03-02T09:30:00Z", "basis": "asked for it"}'
+);
 truncate m;
 select drip.send_test(drip_test.org(), 'welcome', 'intro', drip_test.kept('ann'), 'me@a.example');
 insert into m select c.* from drip.claim(organization_id => drip_test.org()) as c;
@@ -171,9 +179,22 @@ do $$ begin perform drip.send_test(drip_test.org(), 'welcome', 'intro', drip_tes
 select is(
   pg_temp.refused('intro', 'me@a.example'), 'PT409 | too many tests today | 100 tests were sent since midnight in UTC', 'H2: there is a limit for a day'
 );
+-- removing a member takes its tests, and gives none back
+select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-0000000000ff', 'other@a.example');
+select drip.remove_member(drip_test.org(), m.profile_id) from drip_core.members as m
+where m.organization_id = drip_test.org() and m.email = 'other@a.example';
+delete from drip_core.test_messages
+where organization_id = drip_test.org() and id in (
+    select t.id from drip_core.test_messages as t
+    where t.organization_id = drip_test.org()
+    order by t.id limit 50
+  );
+select is(
+  pg_temp.refused('intro', 'me@a.example'), 'PT409 | too many tests today | 100 tests were sent since midnight in UTC', 'H2: what is deleted still counts'
+);
 update drip_core.test_messages set status = 'sent', due_at = null, settled_at = created_at, claim_token = null;
 select drip_test.at('2026-04-03T00:00:00Z');
-select is(drip.tick() ->> 'tests_purged', '100', 'they are kept for thirty days');
+select is(drip.tick() ->> 'tests_purged', '50', 'they are kept for thirty days');
 select drip_test.no_violations();
 select * from finish();
 rollback;

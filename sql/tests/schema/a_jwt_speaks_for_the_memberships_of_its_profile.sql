@@ -1,5 +1,5 @@
 begin;
-select plan(8);
+select plan(11);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.contact(drip_test.org(), 'bob');
 select drip_test.keep('a', drip_test.organization('A'));
@@ -21,7 +21,7 @@ select matches(
   drip_test.error_of('select * from drip.list_contacts(drip_test.kept(''b''))'), '^PT404', 'H2: not even with the setting'
 );
 
--- a member of both must say which
+-- a member of both says which, or speaks for the one it has been a member of for longer: that others add it changes nothing
 select set_config('request.jwt.claims', '', true);
 select drip.add_member(drip_test.org(), '00000000-0000-0000-0000-00000000000a', 'ann@example.com', role => 'viewer');
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-00000000000a"}', true);
@@ -30,6 +30,15 @@ select drip_test.act_for(null);
 select matches(
   drip_test.error_of('select * from drip.list_contacts(drip_test.kept(''b''))'), '^PT404', 'H2: without it there is no guess'
 );
+select is((select c.external_id from drip.list_contacts(drip_test.kept('a')) as c), 'ann', 'H2: but the membership that was there first');
+
+-- whoever was added can leave, whatever its role
+select drip_test.act_for(drip_test.kept('b'));
+select ok(drip.remove_member(drip_test.org(), '00000000-0000-0000-0000-00000000000a'), 'H2: a viewer leaves');
+select matches(
+  drip_test.error_of('select drip.remove_member(drip_test.org(), ''00000000-0000-0000-0000-00000000000a'')'), '^PT404', 'H2: and is nobody there'
+);
+select drip_test.act_for(null);
 
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-0000000000ff"}', true);
 select drip_test.act_for(drip_test.kept('a'));

@@ -70,6 +70,8 @@ insert into decisions values
 ('version', array['drip_analyst', 'drip_app', 'drip_runner']),
 -- for the operator alone
 ('apply_retention', '{}'),
+('assign_secret', '{}'),
+('withdraw_secret', '{}'),
 ('rotate_link_key', '{}'),
 ('create_organization', '{}');
 

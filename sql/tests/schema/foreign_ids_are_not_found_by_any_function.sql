@@ -133,16 +133,22 @@ select is(
 -- where everything else is A's own; %1$s A, %2$s B's contact, %3$s B's deal, %4$s A's contact, %5$s B's enrollment
 select
   is(
-    drip_test.error_of('select * from ' || format(c.statement, drip_test.kept('a'), drip_test.kept('contact'), drip_test.kept('deal'),
-      drip_test.kept('mine'), drip_test.kept('enrollment'))),
+    drip_test.error_of('select * from ' || format(
+      c.statement, drip_test.kept('a'), drip_test.kept('contact'), drip_test.kept('deal'),
+      drip_test.kept('mine'), drip_test.kept('enrollment')
+    )),
     c.answer, 'H2: ' || c.statement
   )
-from (values
+from (
+  values
   ($$drip.preview(%1$s, 'seq-a', 's1', %2$s)$$, 'PT404 | contact not found | contact_id: ' || drip_test.kept('contact')),
   ($$drip.send_test(%1$s, 'seq-a', 's1', %2$s, 'x@example.com')$$, 'PT404 | contact not found | contact_id: ' || drip_test.kept('contact')),
   ($$drip.preview(%1$s, 'seq-a', 's9', %4$s)$$, 'PT404 | step not found | sequence_key: seq-a, step_key: s9'),
   ($$drip.send_test(%1$s, 'seq-a', 's9', %4$s, 'x@example.com')$$, 'PT404 | step not found | sequence_key: seq-a, step_key: s9'),
-  ($$drip.enroll(%1$s, 'seq-a', %4$s, deal_id => %3$s)$$, format('PT404 | deal not found | deal_id: %s, contact_id: %s', drip_test.kept('deal'), drip_test.kept('mine'))),
+  (
+    $$drip.enroll(%1$s, 'seq-a', %4$s, deal_id => %3$s)$$,
+    format('PT404 | deal not found | deal_id: %s, contact_id: %s', drip_test.kept('deal'), drip_test.kept('mine'))
+  ),
   ($$drip.get_message(%1$s, %5$s, 's1')$$, 'PT404 | enrollment not found | enrollment_id: ' || drip_test.kept('enrollment')),
   ($$drip.pause_lane(null, %2$s, 'x')$$, 'PT404 | organization not found | organization_id: null'),
   ($$drip.resume_lane(null, %2$s)$$, 'PT404 | organization not found | organization_id: null')

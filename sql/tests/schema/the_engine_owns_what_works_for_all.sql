@@ -21,6 +21,8 @@ insert into reasons values
 ('record_account_reports', 'the runner''s as well'),
 ('record_connection', 'the runner''s, for all organizations'),
 ('record_recipient_check', 'the runner''s, for all organizations'),
+('assign_secret', 'the operator''s, for any organization'),
+('withdraw_secret', 'the operator''s, for any organization'),
 ('rotate_link_key', 'the operator''s, for the installation'),
 ('record_click', 'the token says whose'),
 ('record_inbound', 'the runner''s as well'),
