@@ -488,6 +488,7 @@ ARGUMENTS: dict[tuple[str, str], Generator] = {
     ("test_id", "uuid"): _of("test_id"),
     ("to_address", "text"): _of("admin_email"),
     ("search", "text"): _of("external_id"),
+    ("secret_ref", "text"): _plain("MAILBOX_PASSWORD"),
     # third parties know a message token; who has the token of a link may do what the link does
     ("token", "text"): _of("message_token"),
     ("profile_id", "uuid"): _of("admin_id"),

@@ -79,7 +79,7 @@ def test_a_sound_installation_has_no_problem(scratch_cluster: Server, connect: C
     result = doctor(own)
     assert result.exit_code == 0, result.stdout
     lines = result.stdout.splitlines()
-    assert len(lines) == 21
+    assert len(lines) == 22
     assert {line.split()[0] for line in lines} == {"ok"}, result.stdout
     document = json.loads(doctor(own, "--json").stdout)
     assert document["verdict"] == "ok"

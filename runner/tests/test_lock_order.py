@@ -452,8 +452,8 @@ def test_whoever_waits_holds_nothing_that_comes_later(world: World) -> None:
     assert world.engine.violations() == []
 
 
-# the order itself is tested above, on every version; this is what follows from it
-@pytest.mark.one_version
+# the order itself is tested above, on every version; this is what follows from it, and takes minutes
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_two_callers_wait_for_each_other(world: World) -> None:
     """The first waits at a held row, the second starts; let go, both end.

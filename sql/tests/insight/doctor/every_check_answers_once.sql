@@ -10,7 +10,7 @@ select bag_eq(
   $$ select check_name from found $$,
   array[
     'virtual_clock', 'durability', 'snapshots', 'dead_rows', 'autovacuum', 'connections',
-    'login', 'backup', 'blocked_lanes', 'held_outcomes', 'templates', 'reactions',
+    'login', 'backup', 'bindings', 'blocked_lanes', 'held_outcomes', 'templates', 'reactions',
     'partitions', 'runner', 'upkeep', 'wakeups', 'invariants'
   ],
   'a row per check'
