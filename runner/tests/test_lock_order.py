@@ -452,7 +452,7 @@ def test_whoever_waits_holds_nothing_that_comes_later(world: World) -> None:
     assert world.engine.violations() == []
 
 
-# the order itself is tested above, on every version; this is what follows from it, and takes minutes
+# the order itself is tested above, on every version; this follows from it, and takes minutes
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_two_callers_wait_for_each_other(world: World) -> None:
