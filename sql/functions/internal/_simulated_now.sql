@@ -9,6 +9,7 @@ volatile
 security definer
 parallel safe
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 begin atomic
   select coalesce(
     (

@@ -1,5 +1,5 @@
 begin;
-select plan(11);
+select plan(12);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.contact(drip_test.org(), 'bob');
 select drip_test.keep('a', drip_test.organization('A'));
@@ -34,6 +34,10 @@ select is((select c.external_id from drip.list_contacts(drip_test.kept('a')) as 
 
 -- whoever was added can leave, whatever its role
 select drip_test.act_for(drip_test.kept('b'));
+select matches(
+  drip_test.error_of('select drip.remove_member(drip_test.kept(''a''), ''00000000-0000-0000-0000-00000000000a'')'), '^PT404',
+  'H2: nobody leaves an organization that it does not speak for'
+);
 select ok(drip.remove_member(drip_test.org(), '00000000-0000-0000-0000-00000000000a'), 'H2: a viewer leaves');
 select matches(
   drip_test.error_of('select drip.remove_member(drip_test.org(), ''00000000-0000-0000-0000-00000000000a'')'), '^PT404', 'H2: and is nobody there'

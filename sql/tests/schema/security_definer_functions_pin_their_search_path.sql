@@ -33,7 +33,7 @@ select is_empty(
   $$
     select p.oid::regprocedure
     from pg_proc as p
-    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and p.prosecdef and p.prosqlbody is null
+    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and p.prosecdef
       and not coalesce(p.proconfig @> array['debug_print_plan=off'], false)
   $$,
   'L7: no definer function shows its caller the plans of its statements, in which values and keys are constants'
