@@ -1,5 +1,5 @@
 begin;
-select plan(22);
+select plan(23);
 select drip_test.keep('b', drip_test.organization('B'));
 select drip_test.keep('a', drip_test.organization('A'));
 select drip_test.mailbox(drip_test.org(), 'box');
@@ -119,6 +119,10 @@ select is_empty(
 select matches(
   drip_test.error_of('select drip.set_sequence_status(drip_test.org(), repeat(''y'', 9000), ''paused'')'), '^PT404',
   'PT404: a key of any length is looked for'
+);
+select matches(
+  drip_test.error_of('select drip.update_organization(drip_test.org(), jsonb_build_object(repeat(''k'', 9000), 1, repeat(''l'', 9000), 1))'), '^PT422',
+  'PT422: nor is a setting too long to be refused'
 );
 select drip_core._audit(drip_test.org(), 'enroll', jsonb_build_object('contact_id', 7, 'sequence_key', repeat('ÿ', 9000)));
 select is(
