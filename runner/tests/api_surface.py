@@ -275,6 +275,17 @@ def _one(connection: psycopg.Connection[Any], query: str, values: Any = None) ->
     return row
 
 
+def answer(session: psycopg.Connection[Any], statement: str) -> str:
+    """What a statement answers: its rows as text, or the parts of its error."""
+    (found,) = _one(
+        session,
+        "select concat_ws(' | ', a.answer, a.code, a.message, a.detail, a.hint)"
+        " from drip_test.attempt(array[%s]) as a",
+        (statement,),
+    )
+    return str(found)
+
+
 def without_news(text: str) -> str:
     """A text without what is new each time: times, tokens, hashes, and numbers of B."""
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:\d\d)?)?", "<time>", text)

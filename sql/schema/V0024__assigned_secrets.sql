@@ -1,7 +1,7 @@
 -- Why: a secret_ref names a secret of the runner, which sends it to the server that the account names. Who speaks for one
 -- organization only may name those that the operator assigned to it. How many tests an organization sent on its last day of tests is
 -- a count of its own now: removing a member, which takes its tests, gives none back.
--- Locks: ACCESS EXCLUSIVE on organizations for an instant (two columns without default); new objects.
+-- Locks: ACCESS EXCLUSIVE on organizations for an instant (two columns, nothing is rewritten); new objects.
 -- The previous version meanwhile: works as before, and asks for no assignment.
 
 create table drip_core.assigned_secrets (

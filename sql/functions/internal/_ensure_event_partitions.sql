@@ -26,7 +26,7 @@ begin
     continue when to_regclass('drip_core.' || v_name) is not null or to_regclass('drip_core.' || v_name || '_facts') is not null;
     -- a rival that makes partitions holds the default one: reading it would be waiting for that
     -- the row of the address key: there always is one, nothing else locks it, and (unlike an advisory lock) no other login can
-    perform from drip_core.secret_keys as k where k.purpose = 'address' order by k.id limit 1 for no key update skip locked;
+    perform from drip_core.secret_keys as k where k.purpose = 'address' and k.is_current for no key update skip locked;
     if not found then
       return v_made;
     end if;
