@@ -285,6 +285,41 @@ def test_a_claim_and_a_tick_wait_for_nobody(engine: Engine, what: str) -> None:
     assert engine.violations() == []
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+@pytest.mark.parametrize("what", ["an enrollment", "every enrollment", "a pause", "a removal"])
+def test_H1_what_a_claim_passed_over_is_claimed_a_second_after_it_is_free(
+    engine: Engine, what: str, batch_size: int
+) -> None:
+    engine.mailbox()
+    engine.sequence()
+    engine.enroll(engine.contacts(3))
+    enrollments = [row["id"] for row in engine.rows("select id from drip_core.enrollments")]
+    statement, expected = RIVALS[what]
+    rival, runner = engine.rival(), engine.rival()
+
+    claimed: list[int] = []
+
+    def claim() -> int:
+        claims = runner.claim(batch_size)
+        claimed.extend(c["enrollment_id"] for c in claims)
+        return len(claims)
+
+    with rival.connection.transaction(force_rollback=True):
+        rival.connection.execute(
+            statement.format(org=engine.organization_id, ids=f"array{enrollments}")
+        )
+        while claim():
+            pass
+        assert len(claimed) == expected
+        # no news, no second look within the second
+        assert (runner.next_due_at() or START) <= START
+    runner.at(START + timedelta(seconds=1))
+    while claim():
+        pass
+    assert sorted(claimed) == sorted(enrollments)
+    assert engine.violations() == []
+
+
 def test_the_tick_waits_for_nobody_when_claims_of_paused_enrollments_expire(engine: Engine) -> None:
     lane = engine.mailbox()
     engine.sequence()

@@ -96,11 +96,13 @@ def running(url: str, *arguments: str, **environment: str) -> Iterator[Runner]:
             runner._reader.join()
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Look until it holds; fails the test after ``seconds``."""
+def until(
+    condition: Callable[[], bool], seconds: float = 30, state: Callable[[], object] = lambda: ""
+) -> None:
+    """Look until it holds; fails the test after ``seconds``, and says the ``state`` by then."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, f"it never came true {state()}"
         time.sleep(0.02)
 
 

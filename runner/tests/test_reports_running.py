@@ -385,7 +385,7 @@ def test_M4_every_view_sums_to_enrolled_at_every_instant_of_four_runners(
             add_wave(campaign, number)
             until(partial(has_sampled, (number + 1) * SAMPLES_PER_WAVE))
         distinct = len(sampler.distinct)
-        until(lambda: has_sampled(0) and _is_idle(campaign), 60)
+        until(lambda: has_sampled(0) and _is_idle(campaign), 60, partial(_what_is_due, campaign))
         for runner in runners:
             runner.process.terminate()
         assert [runner.finish() for runner in runners] == [0] * RUNNERS
@@ -419,6 +419,16 @@ def _is_idle(campaign: Campaign) -> bool:
             " and not exists (select from drip_core.enrollments"
             " where lease_expires_at is not null) as is_idle"
         )["is_idle"]
+    )
+
+
+def _what_is_due(campaign: Campaign) -> list[Row]:
+    return campaign.rows(
+        "select drip.next_due_at() as due, now(), q.*, l.status, l.ready_at, l.next_slot_at,"
+        " l.used, l.leased, l.held, (select jsonb_agg(to_jsonb(e)) from drip_core.enrollments as e"
+        " where e.channel_account_id = q.channel_account_id and e.sequence_id = q.sequence_id"
+        " and e.status = 'active' and e.next_step_at < now() + interval '1 hour') as enrollments"
+        " from drip_core.queues as q join drip_core.lanes as l using (channel_account_id)"
     )
 
 

@@ -4,7 +4,8 @@
 -- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
 -- visited lane gives its turn to its open queues one after the other; what some leave goes to lanes that may have more. What
 -- became ineligible since it was enrolled ends here with its reason and is not returned; what missed its window, or whose
--- contact had its messages of the day or week, moves to the next instant at which it may go out.
+-- contact had its messages of the day or week, moves to the next instant at which it may go out. What somebody else holds is
+-- looked at again a second later.
 -- Locks: lanes, then enrollments, then queues, where contacts have a cap also these, each with skip locked: a claim waits for nobody. It may return nothing
 -- while a rival holds the lane; drip.next_due_at says whether to call again.
 -- Errors: PT404, PT422. A repeat claims the next messages.
@@ -27,6 +28,7 @@ declare
   v_expires timestamptz;
   v_probe_at constant timestamptz := v_now + interval '60 seconds';
   v_recheck_at constant timestamptz := v_now + interval '5 minutes';
+  v_passed_at constant timestamptz := v_now + interval '1 second';
   v_token bigint;
   v_allowed bigint[];
   v_ready_orgs bigint[];
@@ -54,6 +56,8 @@ declare
   v_pass_count int;
   v_due timestamptz;
   v_due_id bigint;
+  v_is_full boolean;
+  v_last_id bigint;
   v_ids bigint[];
   v_batch bigint[];
   v_position int;
@@ -324,10 +328,32 @@ begin
                   for no key update skip locked
                 ) as e
               ) as t;
+              -- what somebody else holds was passed by, and the cursor goes on: soon again from the beginning. It was where
+              -- the last of as many as were taken is another one, or one more is there when all were to be taken.
+              v_is_full := cardinality(v_batch) = v_count;
+              select max(k.id)
+              into v_last_id
+              from (
+                select c.id
+                from drip_core.enrollments as c
+                where c.organization_id = v_org
+                  and c.channel_account_id = v_lane.id
+                  and c.sequence_id = v_q_sequence[v_i]
+                  and c.status = 'active'
+                  and c.next_step_at <= v_now
+                  and (c.next_step_at, c.id) >= (v_q_from[v_i], v_q_from_id[v_i])
+                  and c.claim_token is null
+                order by c.next_step_at, c.id
+                offset cardinality(v_batch) - v_is_full::int
+                limit 1
+              ) as k;
+              if v_last_id is distinct from (case when v_is_full then v_due_id end) then
+                v_q_recheck[v_i] := least(v_q_recheck[v_i], v_passed_at);
+              end if;
               v_q_served[v_i] := true;
               v_ids := v_ids || v_batch;
               v_room := v_room - cardinality(v_batch);
-              if cardinality(v_batch) = v_count then
+              if v_is_full then
                 v_q_from[v_i] := v_due;
                 v_q_from_id[v_i] := v_due_id + 1;
               else
