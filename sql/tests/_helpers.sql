@@ -259,6 +259,8 @@ create or replace function drip_test.no_violations(description text default 'no 
 returns text
 language plpgsql
 volatile
+-- compiling it takes seconds, running it on a few rows milliseconds
+set jit = off
 as $$
 declare
   v_found text;

@@ -7,6 +7,7 @@ create or replace function drip_core._enrollments_inserted()
 returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   v_bad text;
@@ -43,6 +44,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 -- the plan is cached from the first, perhaps small, statement: joined row by row a large one would never end
 set enable_nestloop = off
+-- and what has no other way seems to cost so much that it would be compiled, for most of a second
+set jit = off
 as $$
 declare
   v_bad text;

@@ -10,6 +10,8 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+-- the invariants are one large statement, which takes longer to compile than to run
+set jit = off
 -- bounds pass through text: an offset in it, never the name of a zone
 set datestyle = 'ISO'
 as $$
