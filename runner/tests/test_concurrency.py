@@ -364,7 +364,7 @@ def test_settlements_of_the_same_lanes_in_any_order_have_no_deadlock(engine: Eng
     claims = engine.claim(10_000)
     assert len(claims) == 400
     sessions = [engine.rival() for _ in range(4)]
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=60)
 
     def settle(n: int) -> list[str]:
         mine = random.Random(n).sample(claims, 400)  # noqa: S311
@@ -574,6 +574,60 @@ def test_X9_H5_no_claim_after_the_commit_of_a_fact_that_stops(engine: Engine) ->
     rows = engine.rows("select count(*) from drip_core.reaction_failures where resolved_at is null")
     assert [row["count"] for row in rows] == [0]
     assert engine.violations() == []
+
+
+def _people(*numbers: int) -> Jsonb:
+    return Jsonb([{"email": f"p{number}@example.net"} for number in numbers])
+
+
+def test_L2_two_imports_of_one_new_person_store_one_contact(engine: Engine) -> None:
+    first, second = engine.rival(), engine.rival()
+    org = engine.organization_id
+    with ThreadPoolExecutor(1) as pool:
+        with first.connection.transaction():
+            kept = first.value("select drip.upsert_contact(%s, %s -> 0)", org, _people(1))
+            waiting = pool.submit(
+                second.rows, "select * from drip.upsert_contacts(%s, %s)", org, _people(2, 1)
+            )
+            until_it_waits(second, waiting)
+        rows = waiting.result()
+    assert [row["outcome"] for row in rows] == ["created", "updated"]
+    assert rows[1]["contact_id"] == kept
+    assert engine.value("select count(*) from drip_core.contacts") == 2
+    assert engine.rows("select * from drip_core.address_locks") == []
+
+
+def test_imports_of_the_same_new_people_in_any_order_have_no_deadlock(engine: Engine) -> None:
+    rivals = [engine.rival() for _ in range(4)]
+    start = threading.Barrier(4, timeout=60)
+
+    def work(n: int) -> None:
+        for number in range(20):
+            people = list(range(100 * number, 100 * number + 20))
+            random.Random(n).shuffle(people)  # noqa: S311
+            start.wait()
+            rivals[n].rows(
+                "select drip.upsert_contacts(%s, %s)", engine.organization_id, _people(*people)
+            )
+
+    together(4, work)
+    assert engine.value("select count(*) from drip_core.contacts") == 400
+    assert engine.value("select count(distinct email_hash) from drip_core.contacts") == 400
+
+
+def test_H2_whoever_waits_for_an_address_holds_up_nobody_elsewhere(engine: Engine) -> None:
+    other = Engine(engine.url)
+    first, second = engine.rival(), engine.rival()
+    statement = "select drip.upsert_contact(%s, %s -> 0)"
+    with ThreadPoolExecutor(1) as pool:
+        with first.connection.transaction():
+            first.value(statement, engine.organization_id, _people(1))
+            waiting = pool.submit(second.value, statement, engine.organization_id, _people(1))
+            until_it_waits(second, waiting)
+            other.set("lock_timeout", "1s")
+            assert other.value(statement, other.organization_id, _people(1))
+        assert waiting.result()
+    other.close()
 
 
 @pytest.mark.parametrize("how", ["remove", "unmake"])

@@ -19,7 +19,7 @@ declare
     "late_results": "tenant", "events": "tenant", "members": "tenant", "organizations": "tenant",
     "reduced_events": "tenant", "replans": "tenant", "inbound_messages": "tenant", "provider_events": "tenant",
     "reaction_failures": "tenant", "tracking_hits": "tenant", "step_links": "tenant", "inboxes": "tenant", "sender_hours": "tenant",
-    "address_aliases": "tenant", "address_checks": "tenant", "audit_entries": "tenant", "assigned_secrets": "tenant", "test_messages": "tenant",
+    "address_aliases": "tenant", "address_checks": "tenant", "address_locks": "tenant", "audit_entries": "tenant", "assigned_secrets": "tenant", "test_messages": "tenant",
     "report_deltas": "tenant", "report_cells": "tenant", "report_facts": "tenant", "report_conversions": "tenant", "report_builds": "tenant",
     "profiles": "global", "login_organizations": "engine", "secret_keys": "engine", "retention": "engine", "simulations": "engine",
     "role_permissions": "lookup", "reasons": "lookup", "machine_agents": "lookup", "bounce_codes": "lookup", "status_transitions": "lookup", "timezones": "lookup",

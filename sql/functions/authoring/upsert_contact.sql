@@ -1,7 +1,7 @@
--- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_store_contact.sql, functions/internal/_tags_added.sql
+-- requires: functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_lock_addresses.sql, functions/internal/_store_contact.sql, functions/internal/_tags_added.sql
 -- Creates or changes a contact: absent key keeps, null clears, tags replaces. Sequences that enroll by a tag do so in the
 -- same transaction; that never fails the write.
--- Locks: the contact; with an opt-out its open enrollments. Errors: PT403, PT404, PT422. A repeat changes nothing.
+-- Locks: the address of one without an external_id; the contact; with an opt-out its open enrollments. Errors: PT403, PT404, PT422. A repeat changes nothing.
 create or replace function drip.upsert_contact(organization_id bigint, contact jsonb)
 returns bigint
 language plpgsql
@@ -23,6 +23,7 @@ begin
       using errcode = 'PT422', detail = v_problem,
         hint = 'Keys: external_id, email, phone, first_name, last_name, company, timezone, tags[], attributes{}, consent{}.';
   end if;
+  perform drip_core._lock_addresses(upsert_contact.organization_id, jsonb_build_array(upsert_contact.contact));
   select s.contact_id, s.added_tags
   into v_stored
   from drip_core._store_contact(upsert_contact.organization_id, upsert_contact.contact, 'upsert') as s;

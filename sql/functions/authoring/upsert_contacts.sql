@@ -1,8 +1,8 @@
--- requires: functions/authoring/upsert_contact.sql, functions/internal/_tags_added.sql, functions/internal/_hash_address.sql
+-- requires: functions/authoring/upsert_contact.sql, functions/internal/_tags_added.sql, functions/internal/_lock_addresses.sql
 -- Creates or changes many contacts. A bad one is answered with outcome 'invalid' and its problem; the others land.
 -- Sequences that enroll by a tag do so for all of them together.
--- Contacts are stored in the order given. Locks: the contacts there are in id order; with opt-outs among them their open
--- enrollments in id order; then as upsert_contact for each. Errors: PT403, PT404, PT422 (no array, over 10,000).
+-- Contacts are stored in the order given. Locks: the addresses of those without an external_id; the contacts there are in id
+-- order; with opt-outs among them their open enrollments in id order; then as upsert_contact for each. Errors: PT403, PT404, PT422 (no array, over 10,000).
 -- A repeat changes nothing.
 create or replace function drip.upsert_contacts(organization_id bigint, contacts jsonb)
 returns table (ordinal int, contact_id bigint, outcome text, detail text)
@@ -17,6 +17,7 @@ as $$
 declare
   v_item record;
   v_stored record;
+  v_hashes bytea[];
   v_contacts bigint[];
   v_tagged bigint[] := array[]::bigint[];
   v_tags text[] := array[]::text[];
@@ -26,6 +27,7 @@ begin
     raise exception 'invalid contacts'
       using errcode = 'PT422', detail = 'contacts: a JSON array of at most 10,000 contacts is needed', hint = 'Call it in batches.';
   end if;
+  v_hashes := drip_core._lock_addresses(upsert_contacts.organization_id, upsert_contacts.contacts);
   -- what the batch will change is locked in key order: rivals (another import, a settlement) do so too
   v_contacts := array(
     select c.id
@@ -38,17 +40,11 @@ begin
       union all
       select x.id
       from drip_core.contacts as x
-      where x.organization_id = upsert_contacts.organization_id and x.email_hash = any (array(
-        select drip_core._hash_address('email', i.value ->> 'email')
-        from jsonb_array_elements(upsert_contacts.contacts) as i
-        where i.value ->> 'external_id' is null and i.value ->> 'email' is not null))
+      where x.organization_id = upsert_contacts.organization_id and x.email_hash = any (v_hashes)
       union all
       select x.id
       from drip_core.contacts as x
-      where x.organization_id = upsert_contacts.organization_id and x.phone_hash = any (array(
-        select drip_core._hash_address('whatsapp_cloud', i.value ->> 'phone')
-        from jsonb_array_elements(upsert_contacts.contacts) as i
-        where i.value ->> 'external_id' is null and i.value ->> 'email' is null and i.value ->> 'phone' is not null))
+      where x.organization_id = upsert_contacts.organization_id and x.phone_hash = any (v_hashes)
     ))
     order by c.id
     for no key update

@@ -1,8 +1,9 @@
 -- requires: functions/internal/_check_contact.sql, functions/internal/_hash_address.sql, functions/internal/_record_consent.sql, functions/internal/_replan_contact.sql, functions/internal/_carry_opt_outs.sql
 -- Stores one checked contact: found by external_id, else by email, else by phone; an absent key keeps, null clears,
--- tags replaces. The caller has checked the organization, and lets campaigns react to the tags that were added.
--- Locks: where no external_id is given, an advisory lock on the address until the end of the transaction (two imports of
--- one person become one contact); then the contact's row; where its time zone changed, its enrollments with skip locked. Errors: those of the constraints. A repeat changes nothing.
+-- tags replaces. The caller has checked the organization and locked the address (_lock_addresses), and lets campaigns react to
+-- the tags that were added.
+-- Locks: the contact's row; where its time zone changed, its enrollments with skip locked. Errors: those of the constraints.
+-- A repeat changes nothing.
 do $$
 begin
   -- of 0.1, without added_tags
@@ -32,7 +33,6 @@ declare
   v_old_timezone text;
 begin
   if v_external is null then
-    perform pg_advisory_xact_lock(hashtextextended(encode(coalesce(v_email_hash, v_phone_hash), 'hex'), v_org));
     -- a statement for each: one for both could use no index
     if v_email_hash is not null then
       select c.id into contact_id

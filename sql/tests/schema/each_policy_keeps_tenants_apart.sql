@@ -1,7 +1,7 @@
 -- Two organizations with rows in every table; the owner of the API functions, under forced row-level security, sees and
 -- writes those of the caller's only.
 begin;
-select plan(44);
+select plan(45);
 create function pg_temp.fill(p_name text)
 returns void
 language plpgsql
@@ -30,6 +30,7 @@ begin
   perform drip.send_test(drip_test.org(), 'mails', 's1', drip_test.contact(drip_test.org(), 'out'), 'x@example.com');
   insert into drip_core.replans (organization_id) values (drip_test.org());
   perform drip.assign_secret(drip_test.org(), 'BOX_SECRET');
+  insert into drip_core.address_locks (organization_id, address_hash) values (drip_test.org(), '\x00');
   -- what came in: a stranger's letter, a report of nothing, a reaction that failed, a link and its click
   perform drip.record_inbound(drip_test.org(), '{"channel": "email", "from_address": "x@example.net"}');
   perform drip.record_provider_event(drip_test.org(), '{"provider_message_id": "x", "type": "delivered"}');

@@ -54,7 +54,7 @@ insert into analyst_columns values
 create temporary table closed_tables (name text primary key) on commit drop;
 insert into closed_tables
 select unnest(array[
-  'address_aliases', 'address_checks', 'assigned_secrets', 'audit_entries', 'contacts', 'contact_tags', 'deals',
+  'address_aliases', 'address_checks', 'address_locks', 'assigned_secrets', 'audit_entries', 'contacts', 'contact_tags', 'deals',
   'detached_claims', 'late_results', 'login_organizations', 'members',
   'migration_state',
   'migrations',
