@@ -26,6 +26,13 @@ CheckoutHook = Callable[[Connection], Awaitable[None]]
 OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
+#: Begins a statement that gives up waiting for a lock (``psycopg.errors.LockNotAvailable``) after
+#: its first argument, a text such as "200ms". What reads ``patience.value`` runs under it.
+PATIENCE: LiteralString = (
+    "with patience as materialized"
+    " (select pg_catalog.set_config('lock_timeout', %s, true) as value) "
+)
+
 #: A server that vanished without a word is noticed within a minute; what the URL says wins.
 _LIVENESS = {
     "connect_timeout": 10,

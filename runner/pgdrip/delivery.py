@@ -2,23 +2,31 @@
 
 A message is *waiting* (claimed), then *ready* (``drip.hand_over`` was told), then *running* (a
 provider has it). A graceful stop finishes what is ready or running and releases what waits.
+
+Organizations take turns, and none can keep the others waiting: a send that lasts long gives its
+slot to another (it *lingers*), an organization that is not alone leaves some slots and some of what
+may be claimed to others, and one whose rows somebody holds locked is passed by.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, LiteralString, Self
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
 
-from pgdrip.db import OUTAGE, Database
+from pgdrip.db import OUTAGE, PATIENCE, Database
 from pgdrip.log import get_logger
 from pgdrip.providers.base import (
     OUTCOMES,
@@ -29,13 +37,27 @@ from pgdrip.providers.base import (
     printable,
 )
 from pgdrip.providers.registry import ProviderCache
-from pgdrip.settle import Settlement, Settler, Tally
+from pgdrip.settle import LOCK_WAIT, Settlement, Settler, Tally
 
 #: How long a provider may take to notice that it was cancelled.
 _CANCEL_SECONDS = 5.0
 _HAND_OVER_PAUSE = 1.0
 #: Time for settling after the last delivery of a lease.
 _SETTLE_SECONDS = 15.0
+
+#: An organization that nobody else was claimed beside for so long has the runner to itself.
+_COMPANY_SECONDS = 3600.0
+
+_HAND_OVER: LiteralString = (
+    PATIENCE  # noqa: S608 (literals, both)
+    + "select drip.hand_over(claims => case when patience.value is not null then %s::jsonb end)"
+    " from patience"
+)
+_RELEASE: LiteralString = (
+    PATIENCE  # noqa: S608 (literals, both)
+    + "select drip.release(claims => case when patience.value is not null then %s::jsonb end)"
+    " from patience"
+)
 
 Lane = tuple[int, int]
 
@@ -48,6 +70,15 @@ _NOT_STARTED = SendResult(
     retry_after=timedelta(seconds=1),
 )
 
+#: More of one organization than its part of this runner, while others are served as well.
+_TOO_MANY = SendResult(
+    outcome="throttled",
+    reason="throttled",
+    error_code="RUN21",
+    error_message="too many messages of this organization are under way; others are served first",
+    retry_after=timedelta(seconds=15),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryOptions:
@@ -58,6 +89,8 @@ class DeliveryOptions:
     provider_timeout: float = 60.0
     settle_group: int = 100
     settle_interval: float = 0.2
+    #: In company, a send that lasts longer than this gives its slot to another one.
+    slot_time: float = 10.0
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     @property
@@ -81,10 +114,67 @@ class _Claim:
     batch: int
     #: The database may have it as handed over, even if its answer never came.
     marked: bool = False
+    #: When its send began (monotonic).
+    started_at: float = 0.0
+
+    @property
+    def organization_id(self) -> int:
+        return self.message.organization_id
 
     @property
     def lane(self) -> Lane:
         return (self.message.organization_id, self.message.channel_account_id)
+
+
+class _Turns:
+    """Claims of several organizations, which take turns; those of one stay in their order."""
+
+    def __init__(self) -> None:
+        self._queues: dict[int, deque[_Claim]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def __iter__(self) -> Iterator[_Claim]:
+        for queue in self._queues.values():
+            yield from queue
+
+    def organizations(self) -> Iterable[int]:
+        """Those that have claims here."""
+        return self._queues.keys()
+
+    def count(self, organization_id: int) -> int:
+        """How many of one organization there are."""
+        return len(self._queues.get(organization_id, ()))
+
+    def extend(self, claims: Iterable[_Claim]) -> None:
+        """Put claims at the end."""
+        for claim in claims:
+            self._queues.setdefault(claim.organization_id, deque()).append(claim)
+
+    def put_back(self, claims: Sequence[_Claim]) -> None:
+        """Put claims where they were taken from."""
+        for claim in reversed(claims):
+            self._queues.setdefault(claim.organization_id, deque()).appendleft(claim)
+
+    def take(self, may: Callable[[int], bool]) -> _Claim | None:
+        """The next claim of the next organization that may."""
+        for organization_id in self._queues:
+            if may(organization_id):
+                break
+        else:
+            return None
+        queue = self._queues.pop(organization_id)
+        claim = queue.popleft()
+        if queue:
+            self._queues[organization_id] = queue
+        return claim
+
+    def clear(self) -> list[_Claim]:
+        """Take all of them."""
+        claims = list(self)
+        self._queues.clear()
+        return claims
 
 
 class Delivery:
@@ -106,9 +196,13 @@ class Delivery:
             interval=options.settle_interval,
             on_settled=on_settled,
         )
-        self._waiting: deque[_Claim] = deque()
-        self._ready: deque[_Claim] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._waiting = _Turns()
+        self._ready = _Turns()
+        self._running: dict[asyncio.Task[None], _Claim] = {}
+        #: Organizations whose rows somebody holds: until when they are passed by (monotonic).
+        self._busy: dict[int, float] = {}
+        #: When messages of an organization were claimed last (monotonic).
+        self._claimed_at: dict[int, float] = {}
         self._sends: set[asyncio.Task[SendResult]] = set()
         self._closed_lanes: dict[Lane, tuple[int, SendResult]] = {}
         self._batch = 0
@@ -152,18 +246,50 @@ class Delivery:
 
     @property
     def room(self) -> int:
-        """How many more messages may be claimed now."""
-        return max(self._options.capacity - self.outstanding - self._settler.backlog, 0)
+        """How many more messages may be claimed now.
+
+        What lingers, or waits for somebody's lock, takes no room from the others.
+        """
+        lingering = len(self._running) - self._slots_taken().total()
+        under_way = self.outstanding - lingering - sum(map(self._waiting.count, self._busy))
+        return max(self._options.capacity - under_way - self._settler.backlog, 0)
+
+    def _slots_taken(self) -> Counter[int]:
+        """By organization; in company, who has a slot for long has none."""
+        since = time.monotonic() - self._options.slot_time if self._has_company() else -math.inf
+        return Counter(
+            claim.organization_id for claim in self._running.values() if claim.started_at > since
+        )
+
+    def _has_company(self) -> bool:
+        """Whether messages of more than one organization were claimed of late."""
+        since = time.monotonic() - _COMPANY_SECONDS
+        self._claimed_at = {o: at for o, at in self._claimed_at.items() if at > since}
+        return len(self._claimed_at) > 1
 
     def submit(self, rows: Sequence[Mapping[str, Any]], claimed_at: float) -> None:
         """Take over the rows of one ``drip.claim``; ``claimed_at``: monotonic, before the call."""
         self._batch += 1
         self.tally.claimed += len(rows)
         deadline = claimed_at + self._options.lease.total_seconds()
-        for row in rows:
-            self._waiting.append(_Claim(ClaimedMessage.from_row(row), deadline, self._batch))
+        claims = [_Claim(ClaimedMessage.from_row(row), deadline, self._batch) for row in rows]
+        self._claimed_at |= {claim.organization_id: claimed_at for claim in claims}
         self._idle.clear()
+        self._waiting.extend(self._not_too_many(claims))
         self._changed.set()
+
+    def _not_too_many(self, claims: list[_Claim]) -> list[_Claim]:
+        """The claims that may wait here: few of an organization whose sends linger."""
+        running = Counter(claim.organization_id for claim in self._running.values())
+        slow = running - self._slots_taken()
+        kept = []
+        for claim in claims:
+            here = self._waiting.count(claim.organization_id)
+            if claim.organization_id in slow and here >= self._options.concurrency:
+                self._settle(claim, _TOO_MANY)
+            else:
+                kept.append(claim)
+        return kept
 
     def stop(self) -> None:
         """Start nothing that was not handed over yet; give it back instead."""
@@ -200,32 +326,59 @@ class Delivery:
         while True:
             self._changed.clear()
             if self._waiting and self._stopping:
-                waiting = list(self._waiting)
-                self._waiting.clear()
-                await self._release(waiting)
-            if self._waiting and not self._ready:
-                await self._hand_over_next()
+                await self._release(self._waiting.clear())
+            handed_over = await self._hand_over_next()
             if self._aborting:
-                for claim in self._ready:
+                for claim in self._ready.clear():
                     self._settle(claim, _NOT_STARTED)
-                self._ready.clear()
-            while self._ready and len(self._running) < self._options.concurrency:
-                self._start(self._ready.popleft())
+            self._start_ready()
             if not self.outstanding:
                 self._closed_lanes.clear()
                 self._idle.set()
                 self._settler.hurry()
-            if self._waiting and not self._ready:
-                continue
-            await self._changed.wait()
+            if not handed_over:
+                await self._wait_for_change()
 
-    async def _hand_over_next(self) -> None:
-        """Move one group from waiting to ready, telling the database first."""
+    async def _wait_for_change(self) -> None:
+        """Until something changed, or the next organization that was passed by may be tried."""
+        now = time.monotonic()
+        busy = [until for o, until in self._busy.items() if self._waiting.count(o)]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), max(min(busy) - now, 0) if busy else None)
+        now = time.monotonic()
+        self._busy = {o: until for o, until in self._busy.items() if until > now}
+
+    def _may_start(self) -> Callable[[int], bool]:
+        """Whether an organization may have one more slot: in company it leaves some to others."""
+        slots = self._slots_taken()
+        running = Counter(claim.organization_id for claim in self._running.values())
+        whole = self._options.concurrency
+        part = max(whole - max(whole // 4, 1), 1) if self._has_company() else whole
+        return lambda o: slots[o] < part and running[o] < whole
+
+    def _start_ready(self) -> None:
+        while self._slots_taken().total() < self._options.concurrency:
+            claim = self._ready.take(self._may_start())
+            if claim is None:
+                return
+            self._start(claim)
+
+    async def _hand_over_next(self) -> bool:
+        """Move one group from waiting to ready, telling the database first.
+
+        Only when nothing that is ready may start: what was handed over and not sent is held should
+        this runner die. Returns whether there was anything to do.
+        """
+        if any(map(self._may_start(), self._ready.organizations())):
+            return False
         group: list[_Claim] = []
         expiring: list[_Claim] = []
         limit = time.monotonic() + self._options.start_limit
-        while self._waiting and len(group) < self._options.concurrency:
-            claim = self._waiting.popleft()
+        passed_by = {*self._ready.organizations(), *self._busy}
+        while len(group) < self._options.concurrency:
+            claim = self._waiting.take(lambda o: o not in passed_by)
+            if claim is None:
+                break
             closed = self._closed_result(claim)
             if closed is not None:
                 self._settle(claim, closed)
@@ -235,12 +388,30 @@ class Delivery:
                 group.append(claim)
         if expiring:
             await self._release(expiring)
-        if not group:
-            return
+        if group:
+            await self._hand_over_group(group)
+        return bool(group or expiring)
+
+    async def _hand_over_group(self, group: list[_Claim]) -> None:
         for claim in group:
             claim.marked = True
         try:
             self._ready.extend(await self._hand_over(group))
+        except LockNotAvailable:
+            for claim in group:
+                claim.marked = False
+            parts = _by_organization(group)
+            if len(parts) > 1:
+                for part in parts:
+                    await self._hand_over_group(part)
+                return
+            get_logger().warning(
+                "hand-over waits for a lock, others go first",
+                code="RUN20",
+                organization_id=group[0].organization_id,
+                messages=len(group),
+            )
+            self._pass_by(group)
         except (*OUTAGE, psycopg.Error) as exc:
             get_logger().error(
                 "hand-over failed, trying again",
@@ -248,25 +419,31 @@ class Delivery:
                 messages=len(group),
                 error=printable(exc),
             )
-            self._waiting.extendleft(reversed(group))
+            self._waiting.put_back(group)
             await asyncio.sleep(_HAND_OVER_PAUSE)
 
     async def _hand_over(self, group: list[_Claim]) -> list[_Claim]:
         """Return the claims that are still ours."""
-        marked = await self._database.fetch_value(
-            "select drip.hand_over(claims => %s)", _claims(group)
-        )
+        marked = await self._database.fetch_value(_HAND_OVER, LOCK_WAIT, _claims(group))
         if marked == len(group):
             return group
         # Only some are: ask one by one, which is rare and cheap enough.
-        kept = []
+        kept, lost = [], 0
         for claim in group:
-            if await self._database.fetch_value(
-                "select drip.hand_over(claims => %s)", _claims([claim])
-            ):
-                kept.append(claim)
-        get_logger().warning("claims were lost", code="RUN09", messages=len(group) - len(kept))
+            try:
+                if await self._database.fetch_value(_HAND_OVER, LOCK_WAIT, _claims([claim])):
+                    kept.append(claim)
+                else:
+                    lost += 1
+            except LockNotAvailable:
+                self._pass_by([claim])
+        get_logger().warning("claims were lost", code="RUN09", messages=lost)
         return kept
+
+    def _pass_by(self, claims: list[_Claim]) -> None:
+        """Leave an organization for a moment: somebody holds rows of it."""
+        self._waiting.put_back(claims)
+        self._busy[claims[0].organization_id] = time.monotonic() + _HAND_OVER_PAUSE
 
     async def _release(self, claims: list[_Claim]) -> None:
         """Give back what was not started."""
@@ -277,9 +454,15 @@ class Delivery:
         if not claims:
             return
         try:
-            released = await self._database.fetch_value(
-                "select drip.release(claims => %s)", _claims(claims)
-            )
+            released = await self._database.fetch_value(_RELEASE, LOCK_WAIT, _claims(claims))
+        except LockNotAvailable as exc:
+            parts = _by_organization(claims)
+            if len(parts) > 1:
+                for part in parts:
+                    await self._release(part)
+                return
+            get_logger().warning("release failed", messages=len(claims), error=printable(exc))
+            return
         except (*OUTAGE, psycopg.Error) as exc:
             # Their lease ends by itself; they were never started.
             get_logger().warning("release failed", messages=len(claims), error=printable(exc))
@@ -291,11 +474,15 @@ class Delivery:
 
     def _start(self, claim: _Claim) -> None:
         task = asyncio.create_task(self._deliver(claim))
-        self._running.add(task)
-        task.add_done_callback(self._finished)
+        claim.started_at = time.monotonic()
+        self._running[task] = claim
+        # its slot is free then
+        slow = asyncio.get_running_loop().call_later(self._options.slot_time, self._changed.set)
+        task.add_done_callback(partial(self._finished, slow))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _finished(self, slow: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:
+        slow.cancel()
+        del self._running[task]
         self._changed.set()
 
     async def _deliver(self, claim: _Claim) -> None:
@@ -380,6 +567,13 @@ def _unknown(code: str, message: str) -> SendResult:
         error_code=code,
         error_message=printable(message),
     )
+
+
+def _by_organization(claims: Iterable[_Claim]) -> list[list[_Claim]]:
+    parts: dict[int, list[_Claim]] = {}
+    for claim in claims:
+        parts.setdefault(claim.organization_id, []).append(claim)
+    return list(parts.values())
 
 
 def _claims(claims: Sequence[_Claim]) -> Jsonb:

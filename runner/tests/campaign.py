@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -233,7 +233,7 @@ def providers(clock: Clock, factory: ProviderFactory | None = None) -> ProviderC
 
 def options(clock: Clock | None = None, **values: Any) -> LoopOptions:
     """Loop options; those of ``DeliveryOptions`` may be given too."""
-    names = {"lease", "concurrency", "provider_timeout", "settle_group", "settle_interval"}
+    names = {f.name for f in fields(DeliveryOptions)}
     delivery = DeliveryOptions(**{k: v for k, v in values.items() if k in names})
     if clock is not None:
         delivery = replace(delivery, clock=clock)
