@@ -209,6 +209,24 @@ def test_L8_no_hot_statement_reads_a_big_table_from_end_to_end(engine: Engine, w
         assert recorder.rows_read() < limit
 
 
+def test_L8_what_somebody_holds_makes_no_claim_read_the_backlog(engine: Engine) -> None:
+    recorder = Recorder(engine)
+    session, rival = recorder.engine, engine.rival()
+    with (
+        rival.connection.transaction(force_rollback=True),
+        session.connection.transaction(force_rollback=True),
+    ):
+        rival.connection.execute(
+            "select from drip_core.enrollments where id in (select min(id)"
+            " from drip_core.enrollments where status = 'active' group by sequence_id) for update"
+        )
+        assert len(session.claim(100)) == 100
+        session.at(START + timedelta(minutes=1, seconds=2))
+        recorder.plans.clear()
+        assert len(session.claim(100)) == 100
+        assert recorder.rows_read() < BIG // 5
+
+
 def test_L8_a_claim_costs_the_same_whatever_the_backlog(engine: Engine) -> None:
     costs: dict[str, int] = {}
     for waiting, other in (("small", "big"), ("big", "small")):

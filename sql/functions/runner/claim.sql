@@ -28,7 +28,7 @@ declare
   v_expires timestamptz;
   v_probe_at constant timestamptz := v_now + interval '60 seconds';
   v_recheck_at constant timestamptz := v_now + interval '5 minutes';
-  v_passed_at constant timestamptz := v_now + interval '1 second';
+  v_again_at constant timestamptz := v_now + interval '1 second';
   v_token bigint;
   v_allowed bigint[];
   v_ready_orgs bigint[];
@@ -69,6 +69,8 @@ declare
   v_q_from timestamptz[];
   v_q_from_id bigint[];
   v_q_recheck timestamptz[];
+  v_q_passed_from timestamptz[];
+  v_q_passed_at timestamptz[];
   v_q_done boolean[];
   v_q_served boolean[];
   -- of lanes that may have another turn: written at the end, for a row written twice has its foreign keys checked, and that
@@ -79,6 +81,8 @@ declare
   v_k_from timestamptz[];
   v_k_from_id bigint[];
   v_k_recheck timestamptz[];
+  v_k_passed_from timestamptz[];
+  v_k_passed_at timestamptz[];
   v_k_served boolean[];
   v_kept int;
   v_pass int := 0;
@@ -206,6 +210,8 @@ begin
           v_q_from := '{}';
           v_q_from_id := '{}';
           v_q_recheck := '{}';
+          v_q_passed_from := '{}';
+          v_q_passed_at := '{}';
           v_q_served := '{}';
           v_expired := row(0, 0);
           v_l_released := array_append(v_l_released, 0);
@@ -214,7 +220,7 @@ begin
           v_position := cardinality(v_l_id);
           for v_queue in
             select
-              q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.served_at,
+              q.sequence_id, q.is_open, q.due_from, q.due_from_id, q.recheck_at, q.passed_from, q.passed_at, q.served_at,
               exists (
                 select from drip_core.wakeups as w
                 where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
@@ -222,7 +228,7 @@ begin
             from drip_core.queues as q
             where q.organization_id = v_org and q.channel_account_id = v_lane.id
               and (q.is_open or v_pass = 1)
-              and ((q.is_open and (q.due_from <= v_now or q.recheck_at <= v_now)) or exists (
+              and ((q.is_open and (q.due_from <= v_now or q.recheck_at <= v_now or q.passed_at <= v_now)) or exists (
                 select from drip_core.wakeups as w
                 where w.organization_id = v_org and w.channel_account_id = v_lane.id and w.sequence_id = q.sequence_id
               ))
@@ -241,6 +247,8 @@ begin
               v_queue.due_from := v_k_from[v_kept];
               v_queue.due_from_id := v_k_from_id[v_kept];
               v_queue.recheck_at := v_k_recheck[v_kept];
+              v_queue.passed_from := v_k_passed_from[v_kept];
+              v_queue.passed_at := v_k_passed_at[v_kept];
               v_k_lane[v_kept] := null;
             end if;
             -- news of earlier work; what arrives from here on is for the next claim
@@ -256,6 +264,14 @@ begin
                 v_queue.due_from := v_woken.due_at;
                 v_queue.due_from_id := 0;
               end if;
+            end if;
+            if v_queue.passed_at <= v_now then
+              if v_queue.passed_from <= v_queue.due_from then
+                v_queue.due_from := v_queue.passed_from;
+                v_queue.due_from_id := 0;
+              end if;
+              v_queue.passed_from := null;
+              v_queue.passed_at := null;
             end if;
             if v_queue.recheck_at <= v_now then
               select x.released, x.held, x.next_expiry
@@ -278,10 +294,14 @@ begin
               v_q_from := array_append(v_q_from, v_queue.due_from);
               v_q_from_id := array_append(v_q_from_id, v_queue.due_from_id);
               v_q_recheck := array_append(v_q_recheck, v_queue.recheck_at);
+              v_q_passed_from := array_append(v_q_passed_from, v_queue.passed_from);
+              v_q_passed_at := array_append(v_q_passed_at, v_queue.passed_at);
               v_q_served := array_append(v_q_served, v_kept is not null and v_k_served[v_kept]);
             else
               update drip_core.queues as q
-              set due_from = v_queue.due_from, due_from_id = v_queue.due_from_id, recheck_at = v_queue.recheck_at
+              set
+                due_from = v_queue.due_from, due_from_id = v_queue.due_from_id, recheck_at = v_queue.recheck_at,
+                passed_from = v_queue.passed_from, passed_at = v_queue.passed_at
               where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = v_queue.sequence_id;
             end if;
           end loop;
@@ -328,8 +348,8 @@ begin
                   for no key update skip locked
                 ) as e
               ) as t;
-              -- what somebody else holds was passed by, and the cursor goes on: soon again from the beginning. It was where
-              -- the last of as many as were taken is another one, or one more is there when all were to be taken.
+              -- what somebody else holds was passed by, and the cursor goes on: soon again from here. It was where the last of
+              -- as many as were taken is another one, or one more is there when all were to be taken.
               v_is_full := cardinality(v_batch) = v_count;
               select max(k.id)
               into v_last_id
@@ -348,7 +368,8 @@ begin
                 limit 1
               ) as k;
               if v_last_id is distinct from (case when v_is_full then v_due_id end) then
-                v_q_recheck[v_i] := least(v_q_recheck[v_i], v_passed_at);
+                v_q_passed_from[v_i] := least(v_q_passed_from[v_i], v_q_from[v_i]);
+                v_q_passed_at[v_i] := least(v_q_passed_at[v_i], v_again_at);
               end if;
               v_q_served[v_i] := true;
               v_ids := v_ids || v_batch;
@@ -397,6 +418,8 @@ begin
             v_k_from := v_k_from || v_q_from;
             v_k_from_id := v_k_from_id || v_q_from_id;
             v_k_recheck := v_k_recheck || v_q_recheck;
+            v_k_passed_from := v_k_passed_from || v_q_passed_from;
+            v_k_passed_at := v_k_passed_at || v_q_passed_at;
             v_k_served := v_k_served || v_q_served;
           else
             v_done := array_append(v_done, v_lane.id);
@@ -405,8 +428,11 @@ begin
               due_from = u.due_from,
               due_from_id = u.due_from_id,
               recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
+              passed_from = u.passed_from,
+              passed_at = u.passed_at,
               served_at = case when u.was_served then v_now else q.served_at end
-            from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_served) as u (sequence_id, due_from, due_from_id, recheck_at, was_served)
+            from unnest(v_q_sequence, v_q_from, v_q_from_id, v_q_recheck, v_q_passed_from, v_q_passed_at, v_q_served)
+              as u (sequence_id, due_from, due_from_id, recheck_at, passed_from, passed_at, was_served)
             where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
           end if;
         end loop;
@@ -517,7 +543,7 @@ begin
           (x.counter_day + 1)::timestamp at time zone coalesce(a.timezone, o.timezone) as next_day_at,
           -- the queues of a lane that may have more are not written yet
           case when x.id = any (v_k_lane) then v_now else (
-            select coalesce(least(min(q.due_from), min(q.recheck_at)), v_recheck_at)
+            select coalesce(least(min(q.due_from), min(q.recheck_at), min(q.passed_at)), v_recheck_at)
             from drip_core.queues as q
             where q.organization_id = v_org and q.channel_account_id = x.id and q.is_open
           ) end as work_at
@@ -551,9 +577,11 @@ begin
       due_from = u.due_from,
       due_from_id = u.due_from_id,
       recheck_at = case when u.was_served then least(u.recheck_at, v_expires) else u.recheck_at end,
+      passed_from = u.passed_from,
+      passed_at = u.passed_at,
       served_at = case when u.was_served then v_now else q.served_at end
-    from unnest(v_k_org, v_k_lane, v_k_sequence, v_k_from, v_k_from_id, v_k_recheck, v_k_served)
-      as u (organization_id, lane, sequence_id, due_from, due_from_id, recheck_at, was_served)
+    from unnest(v_k_org, v_k_lane, v_k_sequence, v_k_from, v_k_from_id, v_k_recheck, v_k_passed_from, v_k_passed_at, v_k_served)
+      as u (organization_id, lane, sequence_id, due_from, due_from_id, recheck_at, passed_from, passed_at, was_served)
     where q.organization_id = u.organization_id and q.channel_account_id = u.lane and q.sequence_id = u.sequence_id;
   end if;
 end;
