@@ -1,4 +1,4 @@
-"""Organizations take turns, and the lanes of one do: however many are ready, whoever holds locks."""
+"""Organizations take turns, and so do lanes: however many are ready, whoever holds locks."""
 
 from __future__ import annotations
 
@@ -135,10 +135,12 @@ def test_locked_lanes_do_not_hide_a_free_one_of_their_organization(
     (org,) = organizations(engine, 1, lanes=420)
     if how == "woken":
         wake(engine)
-    lanes = "select from drip_core.lanes where channel_account_id {} (select max(channel_account_id) from drip_core.lanes) for update"  # noqa: E501
     rival = engine.rival()
     with rival.connection.transaction(force_rollback=True):
-        rival.connection.execute(lanes.format("<"))
+        rival.connection.execute(
+            "select from drip_core.lanes where channel_account_id"
+            " < (select max(channel_account_id) from drip_core.lanes) for update"
+        )
         assert claims(100) == {org: 1}
 
 
@@ -150,6 +152,38 @@ def test_an_organization_with_many_ready_lanes_does_not_go_first_as_a_whole(
     later(engine, few)
     assert claims(20) == {many: 10, few: 10}
     assert claims(100) == {many: 60, few: 40}
+
+
+def test_an_organization_behind_many_ready_lanes_and_many_organizations_is_found(
+    engine: Engine,
+) -> None:
+    """More of both than one claim looks at."""
+    organizations(engine, 1, lanes=1_100, messages=1)
+    engine.connection.execute(
+        "insert into drip_core.organizations (name) select 'x' from generate_series(1, 6000)"
+    )
+    (few,) = organizations(engine, 1, messages=50)
+    later(engine, few)
+    engine.set("drip.turn", "0")
+    served = [
+        row["organization_id"]
+        for _ in range(4)
+        for row in engine.rows("select organization_id from drip.claim(10)")
+    ]
+    assert Counter(served)[few] == 5
+    assert len(served) == 40
+
+
+@pytest.mark.parametrize("turn", ["", "-1", "x", "9" * 30, "999999999999999999", "0"])
+def test_whatever_a_session_says_of_its_turn_everybody_has_one(engine: Engine, turn: str) -> None:
+    ids = organizations(engine, 3)
+    engine.set("drip.turn", turn)
+    served = [
+        row["organization_id"]
+        for _ in ids
+        for row in engine.rows("select organization_id from drip.claim(1)")
+    ]
+    assert sorted(served) == sorted(ids)
 
 
 @pytest.mark.parametrize("how", ["ready", "woken"])

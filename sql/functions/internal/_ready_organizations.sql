@@ -5,7 +5,7 @@
 -- last one that was to be served (the setting drip.turn; a new session begins anywhere): each has its turn after as many
 -- claims as it takes to go round. No row says so, or a claim would wait for it.
 -- Bounded: up to 1,000 ready lanes, whoever has them, tell their organizations. Beyond, the next 2,000 organizations are asked
--- one by one, so that no number of lanes hides those of another one.
+-- one by one (once more as many where the circle closes), so that no number of lanes hides those of another one.
 -- Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._ready_organizations(organization_ids bigint[], at timestamptz, most int)
 returns table (organization_id bigint, turn int)
@@ -19,7 +19,7 @@ as $$
 declare
   v_enough constant int := 2 * _ready_organizations.most;
   v_lanes constant int := 1000;
-  v_asked constant int := 1000;
+  v_asked constant int := 2000;
   v_from bigint;
   v_found bigint[];
   v_more bigint[];

@@ -198,6 +198,7 @@ begin
             ), v_tries) as m (id)
           );
           exit when cardinality(v_more_lanes) = 0;
+          v_next := cardinality(v_lanes) + 1;
           v_lanes := v_lanes || v_more_lanes;
           v_ready_lanes := v_ready_lanes || v_more_lanes;
           v_ready_orgs := v_ready_orgs || array_fill(v_org, array[cardinality(v_more_lanes)]);
