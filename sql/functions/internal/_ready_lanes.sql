@@ -4,6 +4,8 @@
 -- the lane that waits longest comes first. A plain read: whoever comes second finds the lane locked and passes on.
 -- Of an organization whose lanes are has_more there may be more than these: _more_lanes.
 -- Locks: none. Errors: none. Harmless to repeat.
+-- its result was another one before; a claim of the previous version reads this one as well
+drop function if exists drip_core._ready_lanes(bigint[], timestamptz, int);
 create or replace function drip_core._ready_lanes(organization_ids bigint[], at timestamptz, most int)
 returns table (organization_id bigint, channel_account_id bigint, turn int, has_more bool)
 language plpgsql
