@@ -141,6 +141,30 @@ def test_a_claim_costs_the_same_with_5_000_lanes_as_with_3(engine: Engine) -> No
     assert empty == 100, "the three go on"
 
 
+def test_a_claim_costs_the_same_with_5_000_organizations_as_with_1(engine: Engine) -> None:
+    """Nothing of the others is due."""
+    engine.mailbox()
+    engine.sequence()
+    bulk_enroll(engine, "welcome", engine.contacts(10_000))
+    claim_cost(engine, 100)
+    alone = min(claim_cost(engine, 100) for _ in range(3))
+
+    engine.connection.execute(
+        "with o as (insert into drip_core.organizations (name)"
+        " select 'o' || g from generate_series(1, 5000) as g returning id),"
+        " a as (insert into drip_core.channel_accounts"
+        " (organization_id, key, channel, provider, address)"
+        " select id, 'a', 'email', 'noop', 'a@sender.example' from o"
+        " returning organization_id, id)"
+        " insert into drip_core.lanes (organization_id, channel_account_id, ready_at)"
+        " select organization_id, id, '2026-03-03T00:00:00Z' from a"
+    )
+    engine.connection.execute("vacuum (analyze) drip_core.lanes, drip_core.wakeups")
+    claim_cost(engine, 100)
+    costs = [claim_cost(engine, 100) for _ in range(3)]
+    assert min(costs) <= 1.3 * alone, f"buffers of a claim: {costs}, with one {alone}"
+
+
 def test_a_million_due_of_a_paused_sequence_are_not_in_the_way(engine: Engine) -> None:
     engine.mailbox()
     engine.sequence("busy")

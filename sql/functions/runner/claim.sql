@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_ready_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_put_off_closed.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql, functions/internal/_claim_tests.sql
+-- requires: functions/internal/_ready_lanes.sql, functions/internal/_more_lanes.sql, functions/internal/_allowed_organizations.sql, functions/internal/_expire_leases.sql, functions/internal/_effective_limit.sql, functions/internal/_check_messages.sql, functions/internal/_cap_contacts.sql, functions/internal/_put_off_closed.sql, functions/internal/_refuse_messages.sql, functions/internal/_render_messages.sql, functions/internal/_claim_tests.sql
 -- Claims up to batch_size due messages, ready to be sent, each under a lease and a fencing token.
 -- A lane that may not send now (cap, gap, throttled, paused, blocked) is not visited, so a limit costs no writes. Each
 -- visited lane gives its turn to its open queues one after the other; what some leave goes to lanes that may have more. What
@@ -33,6 +33,16 @@ declare
   v_allowed bigint[];
   v_ready_orgs bigint[];
   v_ready_lanes bigint[];
+  v_ready_turns int[];
+  v_more_orgs bigint[];
+  v_more_lanes bigint[];
+  -- how many further lanes of an organization it tries where those it was told of are locked, or had one message each
+  v_tries int;
+  -- but it visits no more without work than it was told of
+  v_idle_left int;
+  v_turns int;
+  v_turn int;
+  v_is_whole boolean;
   v_org_count int;
   v_lanes bigint[];
   v_chunk bigint[];
@@ -134,31 +144,35 @@ begin
     end if;
   end if;
 
-  select array_agg(r.organization_id), array_agg(r.channel_account_id)
-  into v_ready_orgs, v_ready_lanes
-  from drip_core._ready_lanes(v_allowed, v_now, least(claim.batch_size, 200)) as r;
+  select
+    array_agg(r.organization_id), array_agg(r.channel_account_id), array_agg(r.turn),
+    coalesce(array_agg(distinct r.organization_id) filter (where r.has_more), '{}'), count(distinct r.organization_id)
+  into v_ready_orgs, v_ready_lanes, v_ready_turns, v_more_orgs, v_org_count
+  from drip_core._ready_lanes(v_allowed, v_now, v_left) as r;
   if v_ready_orgs is null then
     return;
   end if;
+  v_tries := greatest(1000 / v_org_count, 8);
+  v_turns := v_left;
   select k.key_id, k.inner_pad, k.outer_pad into v_key from drip_core._current_key('link') as k;
 
-  -- organizations share the batch, then the lanes of each; those with fewer lanes come first. What some leave goes to those
-  -- that have more, in a further pass.
+  -- organizations share the batch, then the lanes of each; those whose turn it is come first, and of them those with fewer
+  -- lanes. What some leave goes to those that have more, in a further pass.
   loop
     v_hungry := false;
     v_pass := v_pass + 1;
     select count(distinct r.org)
     into v_org_count
     from unnest(v_ready_orgs, v_ready_lanes) as r (org, lane)
-    where r.lane <> all (v_done);
-    for v_org, v_lanes in
+    where r.lane not in (select d.id from unnest(v_done) as d (id));
+    for v_org, v_turn, v_lanes in
       -- the lane that was served longest ago comes first; those of one claim by what they sent today
-      select r.org, array_agg(r.lane order by l.last_claimed_at nulls first, l.used, r.ordinal)
-      from unnest(v_ready_orgs, v_ready_lanes) with ordinality as r (org, lane, ordinal)
+      select r.org, min(r.turn), array_agg(r.lane order by l.last_claimed_at nulls first, l.used, r.ordinal)
+      from unnest(v_ready_orgs, v_ready_lanes, v_ready_turns) with ordinality as r (org, lane, turn, ordinal)
       join drip_core.lanes as l on l.organization_id = r.org and l.channel_account_id = r.lane
-      where r.lane <> all (v_done)
+      where r.lane not in (select d.id from unnest(v_done) as d (id))
       group by r.org
-      order by count(*), min(r.ordinal)
+      order by min(r.turn) > v_turns, count(*), min(r.turn)
     loop
       exit when least(v_left, v_budget) <= 0;
       v_org_left := ceil(least(v_left, v_budget)::numeric / greatest(v_org_count, 1));
@@ -176,7 +190,25 @@ begin
       -- a few lanes at a time: what one claim holds, a rival must pass by
       v_next := 1;
       v_chunk_size := 4;
-      while v_org_left > 0 and v_next <= cardinality(v_lanes) loop
+      v_idle_left := least(cardinality(v_lanes), case when v_pass > 1 then 8 end);
+      while v_org_left > 0 and v_idle_left > 0 loop
+        if v_next > cardinality(v_lanes) then
+          exit when v_org <> all (v_more_orgs);
+          v_more_orgs := array_remove(v_more_orgs, v_org);
+          v_more_lanes := array(
+            select m.id
+            from drip_core._more_lanes(v_org, v_now, array(
+              select r.lane from unnest(v_ready_orgs, v_ready_lanes) as r (org, lane) where r.org = v_org
+            ), v_tries) as m (id)
+          );
+          exit when cardinality(v_more_lanes) = 0;
+          v_next := cardinality(v_lanes) + 1;
+          v_lanes := v_lanes || v_more_lanes;
+          v_ready_lanes := v_ready_lanes || v_more_lanes;
+          v_ready_orgs := v_ready_orgs || array_fill(v_org, array[cardinality(v_more_lanes)]);
+          v_ready_turns := v_ready_turns || array_fill(v_turn, array[cardinality(v_more_lanes)]);
+        end if;
+        v_is_whole := true;
         v_chunk := v_lanes[v_next:v_next + v_chunk_size - 1];
         v_chunk_left := cardinality(v_chunk);
         v_next := v_next + v_chunk_size;
@@ -194,8 +226,8 @@ begin
           order by l.channel_account_id
           for no key update of l skip locked
         loop
-          if v_org_left <= 0 then
-            v_hungry := true;
+          if v_org_left <= 0 or v_idle_left <= 0 then
+            v_is_whole := false;
             exit;
           end if;
           -- a new local day starts with what is still unsettled; the day never goes back
@@ -403,6 +435,7 @@ begin
           v_left := v_left - cardinality(v_ids);
           v_budget := v_budget - cardinality(v_ids);
           v_org_left := v_org_left - cardinality(v_ids);
+          v_idle_left := v_idle_left - (cardinality(v_ids) = 0)::int;
           v_taken := v_taken || v_ids;
           v_l_day := array_append(v_l_day, v_lane.counter_day);
           v_l_used := array_append(v_l_used, v_lane.used);
@@ -436,7 +469,16 @@ begin
             where q.organization_id = v_org and q.channel_account_id = v_lane.id and q.sequence_id = u.sequence_id;
           end if;
         end loop;
+        -- what somebody else holds is not tried twice
+        if v_is_whole then
+          v_done := v_done || array(select c.id from unnest(v_chunk) as c (id) where c.id <> all (v_l_id));
+        end if;
       end loop;
+      if v_idle_left <= 0 then
+        v_done := v_done || array(select c.id from unnest(v_lanes) as c (id) where c.id <> all (v_l_id));
+      end if;
+      -- it may have more: lanes that had no turn
+      v_hungry := v_hungry or (v_org_left <= 0 and (not v_is_whole or v_next <= cardinality(v_lanes) or v_org = any (v_more_orgs)));
       continue when cardinality(v_l_id) = 0;
 
       -- eligibility at this very moment
