@@ -4,46 +4,41 @@
 -- Locks: none. Errors: none. Harmless to repeat.
 create or replace function drip_core._message_weights(formats text, field_count int, link_size int)
 returns int[]
-language sql
+language plpgsql
 immutable
 parallel safe
-begin atomic
-  with mentions as (
-    select
-      -- which of the three blocks of _format_arguments, and which place in it; none: a link
-      case when m.argument <= 3 * (_message_weights.field_count + 1) and _message_weights.field_count > 0
-          then (m.argument - 1) / (_message_weights.field_count + 1)
-      end as block,
-      (m.argument - 1) % (_message_weights.field_count + 1) + 1 as place,
-      count(*)::int as n
-    from (
-      select substring(p.piece from '^([0-9]{1,7})\$s')::int as argument
-      from unnest(string_to_array(replace(_message_weights.formats, '%%', ''), '%')) as p (piece)
-    ) as m
-    where m.argument is not null
-    group by 1, 2
-  ),
-
-  fields as (
-    select
-      f.place,
-      coalesce(sum(m.n) filter (where m.block <> 1), 0)::int as plain,
-      coalesce(sum(m.n) filter (where m.block = 1), 0)::int as escaped
-    from generate_series(1, _message_weights.field_count) as f (place)
-    left join mentions as m on f.place = m.place and m.block is not null
-    group by f.place
-  )
-
-  select
-    array[
-      coalesce(octet_length(replace(_message_weights.formats, '%%', '%')), 0)
-      + _message_weights.link_size * (select coalesce(sum(l.n), 0)::int from mentions as l where l.block is null),
-      coalesce(max(f.plain + 6 * f.escaped), 0)
-    ]
-    || coalesce(array_agg(f.plain order by f.place), '{}')
-    || coalesce(array_agg(f.escaped order by f.place), '{}')
-  from fields as f;
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_n constant int := _message_weights.field_count;
+  v_size int := octet_length(_message_weights.formats);
+  v_most int := 0;
+  v_plain int[] := array_fill(0, array[v_n]);
+  v_escaped int[] := array_fill(0, array[v_n]);
+  v_piece text;
+  v_argument int;
+  v_place int;
+begin
+  foreach v_piece in array string_to_array(replace(_message_weights.formats, '%%', ''), '%') loop
+    v_argument := substring(left(v_piece, 9) from '^([0-9]{1,7})\$s');
+    continue when v_argument is null;
+    -- three blocks, each with an empty value at its end (_format_arguments); what stands behind them is a link
+    v_place := (v_argument - 1) % (v_n + 1) + 1;
+    if v_n = 0 or v_argument > 3 * (v_n + 1) then
+      v_size := v_size + _message_weights.link_size;
+    elsif v_place > v_n then
+      null;
+    elsif v_argument > v_n + 1 and v_argument <= 2 * (v_n + 1) then
+      v_escaped[v_place] := v_escaped[v_place] + 1;
+      v_most := greatest(v_most, v_plain[v_place] + 6 * v_escaped[v_place]);
+    else
+      v_plain[v_place] := v_plain[v_place] + 1;
+      v_most := greatest(v_most, v_plain[v_place] + 6 * v_escaped[v_place]);
+    end if;
+  end loop;
+  return array[v_size, v_most] || v_plain || v_escaped;
 end;
+$$;
 
 revoke all on function drip_core._message_weights(text, int, int) from public, drip_app, drip_runner, drip_public, drip_analyst;
 comment on function drip_core._message_weights(text, int, int) is

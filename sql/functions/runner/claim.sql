@@ -112,12 +112,15 @@ declare
   v_surplus bigint[];
   -- sets are gone through in parts: all at once, or one by one where that fails
   v_from int;
+  v_until int;
   v_part_size int;
   v_part_ids bigint[];
+  v_part_lanes bigint[];
   v_part_steps bigint[];
+  v_part_attempts int[];
   v_part_values jsonb[];
   v_failed bigint[];
-  v_messages drip.claimed_message[];
+  v_message drip.claimed_message;
   v_key record;
   v_tests int;
 begin
@@ -441,7 +444,6 @@ begin
       v_size := 0;
       v_surplus := '{}';
       v_failed := '{}';
-      v_messages := '{}';
       if cardinality(v_taken) > 0 then
         v_accounts := array(
           select a
@@ -527,19 +529,27 @@ begin
         v_part_size := greatest(cardinality(v_ok_ids), 1);
         v_token := nextval('drip_core.claim_tokens');
         while v_from <= cardinality(v_ok_ids) loop
-          v_part_ids := v_ok_ids[v_from:v_from + v_part_size - 1];
-          v_part_steps := v_ok_steps[v_from:v_from + v_part_size - 1];
-          v_part_values := v_ok_values[v_from:v_from + v_part_size - 1];
+          v_until := v_from + v_part_size;
+          v_part_ids := v_ok_ids[v_from:v_until - 1];
+          v_part_lanes := v_ok_lanes[v_from:v_until - 1];
+          v_part_steps := v_ok_steps[v_from:v_until - 1];
+          v_part_attempts := v_ok_attempts[v_from:v_until - 1];
+          v_part_values := v_ok_values[v_from:v_until - 1];
           begin
-            select v_messages || array_agg(row(
-              v_org, v_part_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
-              r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
-              v_ok_attempts[v_from - 1 + r.ordinal], false, r.sequence_key, r.step_key, v_expires
-            )::drip.claimed_message order by r.ordinal)
-            into v_messages
-            from drip_core._render_messages(v_org, v_part_ids, v_part_steps, v_part_values, v_key.inner_pad, v_key.outer_pad) as r
-            join unnest(v_accounts) as a on a.id = v_ok_lanes[v_from - 1 + r.ordinal];
-            v_from := v_from + v_part_size;
+            for v_message in
+              select
+                v_org, v_part_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
+                r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
+                v_part_attempts[r.ordinal], false, r.sequence_key, r.step_key, v_expires
+              from drip_core._render_messages(v_org, v_part_ids, v_part_steps, v_part_values, v_key.inner_pad, v_key.outer_pad) as r
+              join unnest(v_accounts) as a on a.id = v_part_lanes[r.ordinal]
+              order by r.ordinal
+            loop
+              -- neither is undone when a later one fails: what is returned is claimed
+              return next v_message;
+              v_from := v_from + 1;
+            end loop;
+            v_from := v_until;
           exception
             when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
               raise;
@@ -639,10 +649,6 @@ begin
         offset 0
       ) as u
       where l.organization_id = v_org and l.channel_account_id = u.id;
-
-      if cardinality(v_ok_ids) > 0 then
-        return query select m.* from unnest(v_messages) as m;
-      end if;
     end loop;
     exit when not v_hungry or least(v_left, v_budget, v_size_left) <= 0;
   end loop;
