@@ -120,7 +120,6 @@ declare
   v_part_attempts int[];
   v_part_values jsonb[];
   v_failed bigint[];
-  v_message drip.claimed_message;
   v_key record;
   v_tests int;
 begin
@@ -536,19 +535,21 @@ begin
           v_part_attempts := v_ok_attempts[v_from:v_until - 1];
           v_part_values := v_ok_values[v_from:v_until - 1];
           begin
-            for v_message in
+            return query
+            with r as materialized (
               select
-                v_org, v_part_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
+                v_org, v_part_ids[r.ordinal] as enrollment_id, v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
                 r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
                 v_part_attempts[r.ordinal], false, r.sequence_key, r.step_key, v_expires
               from drip_core._render_messages(v_org, v_part_ids, v_part_steps, v_part_values, v_key.inner_pad, v_key.outer_pad) as r
               join unnest(v_accounts) as a on a.id = v_part_lanes[r.ordinal]
               order by r.ordinal
-            loop
-              -- neither is undone when a later one fails: what is returned is claimed
-              return next v_message;
-              v_from := v_from + 1;
-            end loop;
+            )
+
+            -- the count takes all of them before the first is returned: what is returned would not be undone with the block
+            select r.*
+            from (select count(*) as n from r) as all_rendered
+            join r on all_rendered.n > 0;
             v_from := v_until;
           exception
             when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
