@@ -470,14 +470,14 @@ begin
               v_bad_untils || coalesce(array_agg(m.wait_until) filter (where m.reason is not null), '{}'),
               v_is_closed or coalesce(bool_or(m.reason = 'window_closed'), false),
               v_surplus || coalesce(array_agg(m.enrollment_id) filter (where m.reason is null and not m.is_ok), '{}'),
-              v_size + coalesce(sum(m.size) filter (where m.is_ok), 0)
+              v_size + coalesce(sum(m.size::int) filter (where m.is_ok), 0)
             into
               v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_is_closed, v_surplus, v_size
             from (
               select
                 c.*,
                 c.reason is null
-                and v_size + sum(case when c.reason is null then c.size else 0 end) over (rows unbounded preceding) - c.size < v_size_share as is_ok
+                and v_size + sum(case when c.reason is null then c.size::int end) over (rows unbounded preceding) - c.size < v_size_share as is_ok
               from drip_core._check_messages(v_org, v_part_ids, v_steps, v_accounts, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as c
             ) as m;
             v_from := v_from + v_part_size;
