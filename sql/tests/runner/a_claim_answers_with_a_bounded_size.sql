@@ -12,21 +12,40 @@ select drip_test.contacts(drip_test.org(), 60, 'c', jsonb_build_object('attribut
 select drip.apply_sequence(drip_test.org(), jsonb_build_object('key', 'large', 'steps', jsonb_build_array(
   jsonb_build_object('key', 's1', 'channel', 'email', 'subject', 'x', 'text', repeat('{{contact.attributes.a}}', 20))
 )));
-select drip_test.enrolled(drip_test.org(), 'large', array(select c.id from drip_core.contacts as c where c.organization_id = drip_test.org()));
+select drip_test.enrolled(drip_test.org(), 'large', array(
+  select c.id from drip_core.contacts as c
+  where c.organization_id = drip_test.org()
+));
 
-create temporary table sent on commit drop as select 1 as round, c.* from drip.claim(200) as c;
+create temporary table sent on commit drop as select
+  1 as round,
+  c.*
+from drip.claim(200) as c;
 select is((
   select count(*) from sent
   where sent.organization_id = drip_test.kept('good')
 ), 3::bigint, 'the other organization gets its share');
 select ok((select sum(octet_length(sent.text_body)) from sent) between 25000000 and 52000000, 'the answer is bounded');
 select is(drip.next_due_at(), '2026-03-02T09:00:00Z'::timestamptz, 'the rest is due at once');
-insert into sent select 2 as round, c.* from drip.claim(200) as c;
-insert into sent select 3 as round, c.* from drip.claim(200) as c;
+insert into sent select
+  2 as round,
+  c.*
+from drip.claim(200) as c;
+insert into sent select
+  3 as round,
+  c.*
+from drip.claim(200) as c;
 select is((
-  select max(x.size) from (select sum(octet_length(sent.text_body)) as size from sent group by sent.round) as x
+  select max(
+    x.size) from (
+    select sum(octet_length(sent.text_body)) as size from sent
+    group by sent.round
+  ) as x
 ) <= 52000000, true, 'so is each other');
-insert into sent select 4 as round, c.* from drip.claim(200) as c;
+insert into sent select
+  4 as round,
+  c.*
+from drip.claim(200) as c;
 select is((
   select count(distinct sent.enrollment_id) from sent
   where sent.organization_id = drip_test.org()

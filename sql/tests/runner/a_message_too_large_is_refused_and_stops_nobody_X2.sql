@@ -35,7 +35,11 @@ language sql
 as $$
   select drip_test.error_of(format('select drip.send_test(drip_test.org(), ''large'', %L, drip_test.kept(%L), ''me@a.example'')', p_step, p_contact));
 $$;
-select alike(pg_temp.previewed('s1', 'bomb'), 'PT409 | the message is too large | contact_id: ' || drip_test.kept('bomb') || ', at most 2,000,000 bytes%', 'a preview says so');
+select alike(
+  pg_temp.previewed('s1', 'bomb'),
+  'PT409 | the message is too large | contact_id: ' || drip_test.kept('bomb') || ', at most 2,000,000 bytes%',
+  'a preview says so'
+);
 select alike(pg_temp.previewed('s2', 'wide'), 'no error', 'what has room is shown');
 select alike(pg_temp.previewed('s2', 'bomb'), 'PT409 | the message is too large%', 'escaped for html it has no room');
 select is(
@@ -53,7 +57,8 @@ select results_eq(
 );
 select results_eq(
   format('select day, channel_account_key, sent, deferred, ended, reason from drip.simulate(drip_test.org(), ''large'', array[%s], 1)', drip_test.kept('bomb')),
-  $$ values ('2026-03-02'::date, 'box', 4::bigint, 0::bigint, 1::bigint, null::text), ('2026-03-02'::date, 'box', 0::bigint, 0::bigint, 2::bigint, 'rejected_content') $$, 'a simulation foresees it'
+  $$ values ('2026-03-02'::date, 'box', 4::bigint, 0::bigint, 1::bigint, null::text),
+  ('2026-03-02'::date, 'box', 0::bigint, 0::bigint, 2::bigint, 'rejected_content') $$, 'a simulation foresees it'
 );
 
 -- what a member stored while it was short, and the step's publishing let pass

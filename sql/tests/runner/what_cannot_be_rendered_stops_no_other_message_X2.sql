@@ -46,7 +46,8 @@ select is((select count(*) from drip.claim(100)), 0::bigint, 'nothing is left');
 select drip.send_test(drip_test.org(), 'broken', 's1', drip_test.contact(drip_test.org(), 'y'), 'me@a.example');
 select is((select count(*) from drip.claim(100)), 0::bigint, 'nor is a test that cannot be rendered claimed');
 select results_eq(
-  'select status::text, left(error_message, 22) from drip.list_tests(drip_test.org())', $$ values ('failed', 'it cannot be rendered:') $$, 'it says why');
+  'select status::text, left(error_message, 22) from drip.list_tests(drip_test.org())', $$ values ('failed', 'it cannot be rendered:') $$, 'it says why'
+);
 -- one whose judgement fails: the messages it answers cannot be read
 select drip.apply_sequence(drip_test.org(), '{"key": "welcome", "steps": [
   {"key": "s1", "channel": "email", "subject": "Subject 1", "text": "Hi"}, {"key": "s2", "channel": "email", "delay": "1 day", "thread": true, "text": "Again"}]}');
@@ -69,10 +70,14 @@ from drip_core.enrollments as e
 where e.organization_id = drip_test.org() and e.id = drip_test.kept('t');
 select drip_test.act_for(drip_test.kept('good'));
 select drip_test.enrolled(drip_test.org(), 'welcome', drip_test.contacts(drip_test.org(), 2, 'late'));
-select is((select count(*) from drip.claim(100) as c where c.to_address ~ '^late'), 2::bigint, 'X2: the other organization again');
+select is((
+  select count(*) from drip.claim(100) as c
+  where c.to_address ~ '^late'
+), 2::bigint, 'X2: the other organization again');
 select drip_test.act_for(drip_test.kept('bad'));
 select is(
-  drip_test.place(drip_test.org(), drip_test.kept('t')), 'active s2, attempt 0, due 2026-03-02 09:35', 'X3: what cannot be judged waits as well');
+  drip_test.place(drip_test.org(), drip_test.kept('t')), 'active s2, attempt 0, due 2026-03-02 09:35', 'X3: what cannot be judged waits as well'
+);
 select drip_test.no_violations();
 select * from finish();
 rollback;
