@@ -24,9 +24,13 @@ begin
         hint = 'Keys: external_id, email, phone, first_name, last_name, company, timezone, tags[], attributes{}, consent{}.';
   end if;
   perform drip_core._lock_addresses(upsert_contact.organization_id, jsonb_build_array(upsert_contact.contact));
-  select s.contact_id, s.added_tags
+  select s.contact_id, s.outcome, s.added_tags
   into v_stored
   from drip_core._store_contact(upsert_contact.organization_id, upsert_contact.contact, 'upsert') as s;
+  if v_stored.outcome = 'invalid' then
+    raise exception 'invalid contact'
+      using errcode = 'PT422', detail = 'attributes: at most 100,000 bytes, with those there are', hint = 'A null takes an attribute away.';
+  end if;
   perform drip_core._tags_added(
     upsert_contact.organization_id, array_fill(v_stored.contact_id, array[coalesce(cardinality(v_stored.added_tags), 0)]), v_stored.added_tags);
   perform drip_core._audit(upsert_contact.organization_id, 'upsert_contact', jsonb_build_object('contact_id', v_stored.contact_id));

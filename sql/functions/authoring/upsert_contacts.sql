@@ -73,6 +73,9 @@ begin
       from drip_core._store_contact(upsert_contacts.organization_id, v_item.value, 'import') as s;
       contact_id := v_stored.contact_id;
       outcome := v_stored.outcome;
+      if outcome = 'invalid' then
+        detail := 'attributes: at most 100,000 bytes, with those there are';
+      end if;
       if v_stored.added_tags is not null then
         v_tagged := v_tagged || array_fill(contact_id, array[cardinality(v_stored.added_tags)]);
         v_tags := v_tags || v_stored.added_tags;

@@ -1,12 +1,12 @@
 -- owner: drip_engine
--- requires: functions/internal/_authorize.sql, functions/internal/_find_step.sql, functions/internal/_imagine_enrollment.sql, functions/internal/_missing_fields.sql, functions/internal/_normalise_email.sql, functions/internal/_normalise_phone.sql
+-- requires: functions/internal/_authorize.sql, functions/internal/_find_step.sql, functions/internal/_imagine_enrollment.sql, functions/internal/_missing_fields.sql, functions/internal/_check_messages.sql, functions/internal/_current_key.sql, functions/internal/_require_message_size.sql, functions/internal/_normalise_email.sql, functions/internal/_normalise_phone.sql
 -- Sends the message of a step, with the data of a contact, to a member of the organization: to its own email address where the
 -- step is an email, to its own phone where it is not. The contact receives nothing. Runners send it like every message, by the
 -- sender that the contact would get, whatever the state of the sequence (not archived); it is labelled as a test, counts in
 -- no limit and in no report, and its link to unsubscribe leads to nobody. 100 a day for an organization, days in its time zone.
 -- Returns the id under which drip.list_tests says what became of it.
 -- Locks: the organization's row. Errors: PT403 (not a member's address), PT404, PT409 (address suppressed, archived, sender paused
--- or blocked, a value is missing, too many today), 40001. A repeat sends another one.
+-- or blocked, a value is missing, the message is too large, too many today), 40001. A repeat sends another one.
 create or replace function drip.send_test(organization_id bigint, sequence_key text, step_key text, contact_id bigint, to_address text)
 returns uuid
 language plpgsql
@@ -24,6 +24,7 @@ declare
   v_sequence record;
   v_profile uuid;
   v_lane record;
+  v_imagined drip_core.enrollments;
   v_missing text[];
   v_zone text;
   v_today date;
@@ -76,13 +77,17 @@ begin
       using errcode = 'PT409', detail = format('account %s is %s', v_lane.key, v_lane.status),
         hint = 'Resume it with drip.resume_lane once its cause is dealt with.';
   end if;
-  v_missing := drip_core._missing_fields(drip_core._imagine_enrollment(
-    v_found.step, 0, send_test.contact_id, v_found.channel_account_id, v_found.deal_id, v_now));
+  v_imagined := drip_core._imagine_enrollment(
+    v_found.step, 0, send_test.contact_id, v_found.channel_account_id, v_found.deal_id, v_now);
+  v_missing := drip_core._missing_fields(v_imagined);
   if cardinality(v_missing) > 0 then
     raise exception 'a value is missing'
       using errcode = 'PT409', detail = format('contact_id: %s has no %s', send_test.contact_id, array_to_string(v_missing, ', ')),
         hint = 'Choose a contact that has it, or give the merge field a default.';
   end if;
+  perform drip_core._require_message_size(send_test.contact_id, m.size)
+  from drip_core._current_key('link') as k
+  cross join lateral drip_core._check_imagined(v_org, v_imagined, k.key_id, k.inner_pad, k.outer_pad) as m;
 
   -- written, not read: whoever has an older snapshot fails, and what is counted is not what may be deleted
   select o.timezone into v_zone from drip_core.organizations as o where o.id = v_org;

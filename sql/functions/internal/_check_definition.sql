@@ -204,7 +204,19 @@ begin
         return query select p.path, p.code, p.message from drip_core._check_whatsapp_step(v_org, v_step, v_path) as p;
     end case;
 
-    -- merge fields
+    -- merge fields: with many of them one value becomes many
+    if (
+      select sum(regexp_count(k.template, '\{\{'))
+      from (
+        select v_step ->> p.part as template
+        from unnest(array['subject', 'text', 'html']) as p (part)
+        union all
+        select e.value
+        from jsonb_each_text(case when jsonb_typeof(v_step -> 'parameters') = 'object' then v_step -> 'parameters' else '{}' end) as e
+      ) as k
+    ) > 1000 then
+      return query select v_path, 'too_large', 'a step mentions at most 1,000 merge fields';
+    end if;
     return query
     select p.at_path, 'merge_field', t.problem
     from (

@@ -1,16 +1,30 @@
 -- owner: drip_engine
--- requires: functions/internal/_fixed_values.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_make_token.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_normalise_phone.sql, functions/internal/_is_unreachable.sql
+-- requires: functions/internal/_fixed_values.sql, functions/internal/_message_id.sql, functions/internal/_format_arguments.sql, functions/internal/_join_values.sql, functions/internal/_merge_values.sql, functions/internal/_max_message_size.sql, functions/internal/_message_weights.sql, functions/internal/_message_size.sql, functions/internal/_make_token.sql, functions/internal/_sending_windows.sql, functions/internal/_sendable_from.sql, functions/internal/_normalise_phone.sql, functions/internal/_is_unreachable.sql
 -- Judges due messages at the moment of the claim: the reason why one must not go out, with the instant until which it waits
--- where its window is closed, its template is refused or its session is not open; else its merge values.
+-- where its window is closed, its template is refused or its session is not open; else its merge values. Its size is at least
+-- that of subject, text, html and parameters in bytes, known without rendering it; what is too large is refused.
 -- step_ids and accounts are those of the enrollments; what their messages share is read once, not for each of them. The key is
 -- given by the caller, who renders with it. Reads only; the caller holds the enrollments. Locks: none. Errors: none. Harmless to repeat.
 drop function if exists drip_core._check_messages(bigint, bigint[]);
+do $$
+begin
+  -- of before 0.2, without size
+  if exists (
+    select from pg_catalog.pg_proc as p
+    where p.oid = to_regprocedure('drip_core._check_messages(bigint, bigint[], bigint[], drip_core.channel_accounts[], smallint, bytea, bytea)')
+      and cardinality(p.proallargtypes) = 14
+  ) then
+    drop function drip_core._check_messages(bigint, bigint[], bigint[], drip_core.channel_accounts[], smallint, bytea, bytea);
+    drop function drip_core._check_imagined(bigint, drip_core.enrollments, smallint, bytea, bytea);
+  end if;
+end;
+$$;
 create or replace function drip_core._check_messages(
   organization_id bigint, enrollment_ids bigint[], step_ids bigint[], accounts drip_core.channel_accounts[], key_id smallint, inner_pad bytea, outer_pad bytea
 )
 returns table (
   enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, wait_until timestamptz,
-  merge_values jsonb
+  merge_values jsonb, size bigint
 )
 language plpgsql
 stable
@@ -31,7 +45,15 @@ begin
       s.channel = 'whatsapp_cloud' and s.template is null, s.skips_outside_session,
       s.html_tracked_format is not null, s.field_paths, s.field_defaults, drip_core._fixed_values(s.field_paths, v_o),
       'unsubscribe_url' = any (s.field_paths),
-      v.on_reply, v.exits_on_deal_created, v.exit_deal_stages, v.goal_deal_stages, w.timezone, w.weekdays, w.starts, w.ends, w.holidays
+      v.on_reply, v.exits_on_deal_created, v.exit_deal_stages, v.goal_deal_stages, w.timezone, w.weekdays, w.starts, w.ends, w.holidays,
+      drip_core._message_weights(
+        concat(
+          s.subject_format, s.text_format, case when v_o.tracking then coalesce(s.html_tracked_format, s.html_format) else s.html_format end,
+          -- parameters go out twice: by their keys, and in the components
+          case when s.template is not null then (select concat(string_agg(p.value || p.value, ''), s.template - 'parameters') from jsonb_each_text(s.template -> 'parameters') as p) end
+        ),
+        -- a link is base, path and token, escaped at most
+        cardinality(s.field_paths), 6 * coalesce(octet_length(v_o.public_base_url), 0) + 100)
     )::drip_core.judged_step)
   into v_steps
   from drip_core.steps as s
@@ -45,6 +67,7 @@ begin
     m.enrollment_id, m.channel_account_id, m.step_id, m.attempt,
     case
       when m.reason is not null then m.reason
+      when m.size > drip_core._max_message_size() then 'rejected_content'
       when array_position(m.field_values, null) is not null then 'missing_field'
       -- of white space alone: a parameter of a template is never empty
       when m.is_templated and exists (select from unnest(m.field_values) as f (value) where f.value <> '' and f.value !~ '[^\s\u00a0\u2028\u2029]') then 'missing_field'
@@ -55,7 +78,8 @@ begin
       when 'template_unavailable' then greatest(m.open_at, m.template_until)
       else m.open_at
     end,
-    case when m.thread is null and m.extras is null then m.merge_values else m.merge_values || coalesce(m.thread, '{}') || coalesce(m.extras, '{}') end
+    case when m.thread is null and m.extras is null then m.merge_values else m.merge_values || coalesce(m.thread, '{}') || coalesce(m.extras, '{}') end,
+    m.size + coalesce(octet_length(m.thread -> 'thread' ->> 'subject'), 0)
   from (
     -- offset 0: what is computed once here is not computed again at each mention above
     select
@@ -87,6 +111,11 @@ begin
         when s.channel = 'whatsapp_lite' and drip_core._is_unreachable(v_org, c.id, s.channel, address.hash) then 'not_on_whatsapp'
       end as reason,
       merged.field_values,
+      -- what is small for certain is not measured
+      case
+        when octet_length(merged.joined)::bigint * s.weights[2] + s.weights[1] <= 100000 then octet_length(merged.joined)::bigint * s.weights[2] + s.weights[1]
+        else drip_core._message_size(s.weights, merged.field_values)
+      end as size,
       s.is_templated,
       s.template_until,
       case when cardinality(s.weekdays) > 0 then drip_core._sendable_from(
@@ -102,7 +131,7 @@ begin
         'from_name', a.display_name,
         'base', v_o.public_base_url,
         'key', _check_messages.key_id::text,
-        'fields', drip_core._join_values(merged.field_values)
+        'fields', merged.joined
       ]) as merge_values,
       -- what most messages have nothing of
       case when s.channel = 'email' and (v_o.tracking or a.config ? 'unsubscribe_address') then jsonb_strip_nulls(jsonb_build_object(
@@ -192,11 +221,15 @@ begin
       limit 1
     ) as deal_exit on true
     cross join lateral (
-      select drip_core._merge_values(
-        s.field_paths, s.field_defaults, s.fixed_values, c, d, a.key, a.address, a.display_name,
-        case when s.has_unsubscribe_url then v_o.public_base_url || '/u/' || drip_core._make_token(
-          _check_messages.key_id, _check_messages.inner_pad, _check_messages.outer_pad, 'link', v_org, e.id, s.id) end
-      ) as field_values
+      select f.field_values, drip_core._join_values(f.field_values) as joined
+      from (
+        select drip_core._merge_values(
+          s.field_paths, s.field_defaults, s.fixed_values, c, d, a.key, a.address, a.display_name,
+          case when s.has_unsubscribe_url then v_o.public_base_url || '/u/' || drip_core._make_token(
+            _check_messages.key_id, _check_messages.inner_pad, _check_messages.outer_pad, 'link', v_org, e.id, s.id) end
+        ) as field_values
+        offset 0
+      ) as f
       offset 0
     ) as merged
     offset 0
@@ -217,7 +250,7 @@ create or replace function drip_core._check_imagined(
 )
 returns table (
   enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, wait_until timestamptz,
-  merge_values jsonb
+  merge_values jsonb, size bigint
 )
 language plpgsql
 stable
@@ -256,7 +289,7 @@ begin
     )
     returns table (
       enrollment_id bigint, channel_account_id bigint, step_id bigint, attempt smallint, reason drip.reason, wait_until timestamptz,
-      merge_values jsonb
+      merge_values jsonb, size bigint
     )
     language plpgsql stable set search_path = pg_catalog, pg_temp as %L', v_body);
 end;

@@ -1,5 +1,7 @@
+-- requires: functions/internal/_max_message_size.sql
 -- The values of merge fields for one message; null where there is neither value nor default. fixed_values are those that are
--- the same for all messages of the step, see _fixed_values. Locks: none. Errors: none. Harmless to repeat.
+-- the same for all messages of the step, see _fixed_values. Once they have more bytes than a message may have, which is then
+-- refused, the rest is blank: of one contact nothing larger than that is ever made. Locks: none. Errors: none. Harmless to repeat.
 drop function if exists drip_core._merge_values(
   text[], text[], drip_core.contacts, drip_core.deals, drip_core.channel_accounts, drip_core.organizations, text
 );
@@ -16,6 +18,7 @@ as $$
 declare
   v_values text[] := array[]::text[];
   v_path text;
+  v_size bigint := 0;
 begin
   for v_i in 1 .. cardinality(_merge_values.field_paths) loop
     v_path := _merge_values.field_paths[v_i];
@@ -41,6 +44,10 @@ begin
         else case when starts_with(v_path, 'contact.attributes.') then (_merge_values.contact).attributes ->> substr(v_path, 20) end
       end, e'\x1f', '')), ''),
       translate(_merge_values.field_defaults[v_i], e'\x1f', '')));
+    v_size := v_size + coalesce(octet_length(v_values[v_i]), 0);
+    if v_size > drip_core._max_message_size() then
+      return v_values || array_fill(''::text, array[cardinality(_merge_values.field_paths) - v_i]);
+    end if;
   end loop;
   return v_values;
 end;

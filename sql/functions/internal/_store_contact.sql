@@ -3,6 +3,7 @@
 -- tags replaces. The caller has checked the organization and locked the address (_lock_addresses), and lets campaigns react to
 -- the tags that were added.
 -- Locks: the contact's row; where its time zone changed, its enrollments with skip locked. Errors: those of the constraints.
+-- Attributes that would grow beyond 100,000 bytes, with those there are, are 'invalid': nothing is stored.
 -- A repeat changes nothing.
 do $$
 begin
@@ -31,6 +32,8 @@ declare
   v_phone_hash constant bytea := drip_core._hash_address('whatsapp_cloud', v_phone);
   v_timezone constant text := nullif(btrim(v_new ->> 'timezone'), '');
   v_old_timezone text;
+  v_size int;
+  v_new_size int;
 begin
   if v_external is null then
     -- a statement for each: one for both could use no index
@@ -71,6 +74,17 @@ begin
     outcome := 'created';
   end if;
 
+  if outcome is null and jsonb_typeof(v_new -> 'attributes') = 'object' then
+    select octet_length(c.attributes::text), octet_length(jsonb_strip_nulls(c.attributes || (v_new -> 'attributes'))::text)
+    into v_size, v_new_size
+    from drip_core.contacts as c
+    where c.organization_id = v_org and c.id = contact_id;
+    if v_new_size > greatest(v_size, 100000) then
+      contact_id := null;
+      outcome := 'invalid';
+      return;
+    end if;
+  end if;
   if outcome is null and v_new ? 'timezone' then
     select c.timezone into v_old_timezone from drip_core.contacts as c where c.organization_id = v_org and c.id = contact_id;
   end if;
@@ -124,4 +138,4 @@ end;
 $$;
 
 revoke all on function drip_core._store_contact(bigint, jsonb, text) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._store_contact(bigint, jsonb, text) is 'Stores one checked contact; returns its id, created or updated, and the tags it did not have before.';
+comment on function drip_core._store_contact(bigint, jsonb, text) is 'Stores one checked contact; returns its id, created, updated or invalid (its attributes would become too large), and the tags it did not have before.';

@@ -5,7 +5,8 @@
 -- visited lane gives its turn to its open queues one after the other; what some leave goes to lanes that may have more. What
 -- became ineligible since it was enrolled ends here with its reason and is not returned; what missed its window, or whose
 -- contact had its messages of the day or week, moves to the next instant at which it may go out. What somebody else holds is
--- looked at again a second later.
+-- looked at again a second later. What it returns has 50,000,000 bytes and one message more at most (tests apart): what is left
+-- is due at once. A message that cannot be judged or rendered stops no other: it is tried again in a quarter of an hour.
 -- Locks: lanes, then enrollments, then queues, where contacts have a cap also these, each with skip locked: a claim waits for nobody. It may return nothing
 -- while a rival holds the lane; drip.next_due_at says whether to call again.
 -- Errors: PT404, PT422. A repeat claims the next messages.
@@ -118,6 +119,21 @@ declare
   v_is_closed boolean;
   v_closed_lanes bigint[];
   v_closed_sequences bigint[];
+  -- bytes of the messages: what the claim may still take, what the organization at hand may take, and takes
+  v_size_left bigint := 50000000;
+  v_size_share bigint;
+  v_size bigint;
+  v_surplus bigint[];
+  -- sets are gone through in parts: all at once, or one by one where that fails
+  v_from int;
+  v_until int;
+  v_part_size int;
+  v_part_ids bigint[];
+  v_part_lanes bigint[];
+  v_part_steps bigint[];
+  v_part_attempts int[];
+  v_part_values jsonb[];
+  v_failed bigint[];
   v_key record;
   v_tests int;
 begin
@@ -174,7 +190,8 @@ begin
       group by r.org
       order by min(r.turn) > v_turns, count(*), min(r.turn)
     loop
-      exit when least(v_left, v_budget) <= 0;
+      exit when least(v_left, v_budget, v_size_left) <= 0;
+      v_size_share := ceil(v_size_left::numeric / greatest(v_org_count, 1));
       v_org_left := ceil(least(v_left, v_budget)::numeric / greatest(v_org_count, 1));
       v_org_count := v_org_count - 1;
       v_taken := '{}';
@@ -481,27 +498,69 @@ begin
       v_hungry := v_hungry or (v_org_left <= 0 and (not v_is_whole or v_next <= cardinality(v_lanes) or v_org = any (v_more_orgs)));
       continue when cardinality(v_l_id) = 0;
 
-      -- eligibility at this very moment
+      -- eligibility at this very moment. What cannot be judged stops nobody: a set that fails is gone through one by one.
       v_ok_ids := '{}';
       v_ok_lanes := '{}';
+      v_ok_steps := '{}';
+      v_ok_attempts := '{}';
+      v_ok_values := '{}';
+      v_bad_ids := '{}';
+      v_bad_reasons := '{}';
+      v_bad_untils := '{}';
+      v_is_closed := false;
+      v_size := 0;
+      v_surplus := '{}';
+      v_failed := '{}';
       if cardinality(v_taken) > 0 then
         v_accounts := array(
           select a
           from drip_core.channel_accounts as a
           where a.organization_id = v_org and a.id = any (v_l_id)
         );
-        select
-          coalesce(array_agg(m.enrollment_id) filter (where m.reason is null), '{}'),
-          coalesce(array_agg(m.channel_account_id) filter (where m.reason is null), '{}'),
-          coalesce(array_agg(m.step_id) filter (where m.reason is null), '{}'),
-          coalesce(array_agg(m.attempt + 1) filter (where m.reason is null), '{}'),
-          coalesce(array_agg(m.merge_values) filter (where m.reason is null), '{}'),
-          coalesce(array_agg(m.enrollment_id) filter (where m.reason is not null), '{}'),
-          coalesce(array_agg(m.reason) filter (where m.reason is not null), '{}'),
-          coalesce(array_agg(m.wait_until) filter (where m.reason is not null), '{}'),
-          bool_or(m.reason = 'window_closed')
-        into v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_is_closed
-        from drip_core._check_messages(v_org, v_taken, v_steps, v_accounts, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as m;
+        v_from := 1;
+        v_part_size := 500;
+        while v_from <= cardinality(v_taken) loop
+          if v_size >= v_size_share then
+            v_surplus := v_surplus || v_taken[v_from:];
+            exit;
+          end if;
+          v_part_ids := v_taken[v_from:v_from + v_part_size - 1];
+          -- these subtransactions write nothing, and take no transaction ids
+          begin
+            select
+              v_ok_ids || coalesce(array_agg(m.enrollment_id) filter (where m.is_ok), '{}'),
+              v_ok_lanes || coalesce(array_agg(m.channel_account_id) filter (where m.is_ok), '{}'),
+              v_ok_steps || coalesce(array_agg(m.step_id) filter (where m.is_ok), '{}'),
+              v_ok_attempts || coalesce(array_agg(m.attempt + 1) filter (where m.is_ok), '{}'),
+              v_ok_values || coalesce(array_agg(m.merge_values) filter (where m.is_ok), '{}'),
+              v_bad_ids || coalesce(array_agg(m.enrollment_id) filter (where m.reason is not null), '{}'),
+              v_bad_reasons || coalesce(array_agg(m.reason) filter (where m.reason is not null), '{}'),
+              v_bad_untils || coalesce(array_agg(m.wait_until) filter (where m.reason is not null), '{}'),
+              v_is_closed or coalesce(bool_or(m.reason = 'window_closed'), false),
+              v_surplus || coalesce(array_agg(m.enrollment_id) filter (where m.reason is null and not m.is_ok), '{}'),
+              v_size + coalesce(sum(m.size::int) filter (where m.is_ok), 0)
+            into
+              v_ok_ids, v_ok_lanes, v_ok_steps, v_ok_attempts, v_ok_values, v_bad_ids, v_bad_reasons, v_bad_untils, v_is_closed, v_surplus, v_size
+            from (
+              select
+                c.*,
+                c.reason is null
+                and v_size + sum(case when c.reason is null then c.size::int end) over (rows unbounded preceding) - c.size < v_size_share as is_ok
+              from drip_core._check_messages(v_org, v_part_ids, v_steps, v_accounts, v_key.key_id, v_key.inner_pad, v_key.outer_pad) as c
+            ) as m;
+            v_from := v_from + v_part_size;
+          exception
+            when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
+              raise;
+            when others then
+              if v_part_size = 1 then
+                raise warning 'pgdrip: enrollment % of organization % cannot be judged: % (%)', v_taken[v_from], v_org, sqlerrm, sqlstate;
+                v_failed := array_append(v_failed, v_taken[v_from]);
+                v_from := v_from + 1;
+              end if;
+              v_part_size := 1;
+          end;
+        end loop;
 
         -- the cap per contact: whose contact a rival holds waits a moment, so that no two claims count at the same time
         if cardinality(v_ok_ids) > 0 and exists (
@@ -533,11 +592,73 @@ begin
           where k.id <> all (v_bad_ids);
         end if;
 
+        v_from := 1;
+        v_part_size := greatest(cardinality(v_ok_ids), 1);
+        v_token := nextval('drip_core.claim_tokens');
+        while v_from <= cardinality(v_ok_ids) loop
+          v_until := v_from + v_part_size;
+          v_part_ids := v_ok_ids[v_from:v_until - 1];
+          v_part_lanes := v_ok_lanes[v_from:v_until - 1];
+          v_part_steps := v_ok_steps[v_from:v_until - 1];
+          v_part_attempts := v_ok_attempts[v_from:v_until - 1];
+          v_part_values := v_ok_values[v_from:v_until - 1];
+          begin
+            return query
+            with r as materialized (
+              select
+                v_org, v_part_ids[r.ordinal] as enrollment_id, v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
+                r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
+                v_part_attempts[r.ordinal], false, r.sequence_key, r.step_key, v_expires
+              from drip_core._render_messages(v_org, v_part_ids, v_part_steps, v_part_values, v_key.inner_pad, v_key.outer_pad) as r
+              join unnest(v_accounts) as a on a.id = v_part_lanes[r.ordinal]
+              order by r.ordinal
+            )
+
+            -- the count takes all of them before the first is returned: what is returned would not be undone with the block
+            select r.*
+            from (select count(*) as n from r) as all_rendered
+            join r on all_rendered.n > 0;
+            v_from := v_until;
+          exception
+            when transaction_rollback or lock_not_available or insufficient_resources or operator_intervention then
+              raise;
+            when others then
+              if v_part_size = 1 then
+                raise warning 'pgdrip: enrollment % of organization % cannot be rendered: % (%)', v_ok_ids[v_from], v_org, sqlerrm, sqlstate;
+                v_failed := array_append(v_failed, v_ok_ids[v_from]);
+                v_from := v_from + 1;
+              end if;
+              v_part_size := 1;
+          end;
+        end loop;
+
         if cardinality(v_bad_ids) > 0 then
           perform drip_core._refuse_messages(v_org, v_bad_ids, v_bad_reasons, v_bad_untils);
           v_left := v_left + cardinality(v_bad_ids);
           v_hungry := v_hungry or cardinality(array_remove(v_k_lane, null)) > 0;
         end if;
+        if cardinality(v_failed) > 0 then
+          update drip_core.enrollments as e
+          set next_step_at = v_now + interval '15 minutes'
+          where e.organization_id = v_org and e.id = any (v_failed);
+          v_left := v_left + cardinality(v_failed);
+          select
+            coalesce(array_agg(k.id), '{}'), coalesce(array_agg(k.lane), '{}'), coalesce(array_agg(k.merge_values), '{}')
+          into v_ok_ids, v_ok_lanes, v_ok_values
+          from unnest(v_ok_ids, v_ok_lanes, v_ok_values) as k (id, lane, merge_values)
+          where k.id <> all (v_failed);
+        end if;
+        if cardinality(v_surplus) > 0 then
+          -- where they were passed by the next claim begins anew
+          insert into drip_core.wakeups (organization_id, channel_account_id, sequence_id, due_at)
+          select v_org, e.channel_account_id, e.sequence_id, min(e.next_step_at)
+          from drip_core.enrollments as e
+          where e.organization_id = v_org and e.id = any (v_surplus)
+          group by e.channel_account_id, e.sequence_id;
+          v_left := v_left + cardinality(v_surplus);
+          v_done := v_done || v_l_id;
+        end if;
+        v_size_left := v_size_left - v_size;
         if v_is_closed then
           -- as many again of the queues where a closed window was met
           select array_agg(k.lane), array_agg(k.sequence_id)
@@ -553,7 +674,6 @@ begin
       end if;
 
       if cardinality(v_ok_ids) > 0 then
-        v_token := nextval('drip_core.claim_tokens');
         update drip_core.enrollments as e
         set claim_token = v_token, lease_expires_at = v_expires, handed_over_at = null, merge_values = u.merge_values, wait_reason = null
         from unnest(v_ok_ids, v_ok_values) as u (id, merge_values)
@@ -598,19 +718,8 @@ begin
         offset 0
       ) as u
       where l.organization_id = v_org and l.channel_account_id = u.id;
-
-      if cardinality(v_ok_ids) > 0 then
-        return query
-        select
-          v_org, v_ok_ids[r.ordinal], v_token, r.message_token, r.link_token, r.channel, a.id, a.provider, a.config, a.secret_ref,
-          r.to_address, r.to_name, r.from_address, r.from_name, r.subject, r.text_body, r.html_body, r.template, r.headers,
-          v_ok_attempts[r.ordinal], false, r.sequence_key, r.step_key, v_expires
-        from drip_core._render_messages(v_org, v_ok_ids, v_ok_steps, v_ok_values, v_key.inner_pad, v_key.outer_pad) as r
-        join unnest(v_accounts) as a on a.id = v_ok_lanes[r.ordinal]
-        order by r.ordinal;
-      end if;
     end loop;
-    exit when not v_hungry or least(v_left, v_budget) <= 0;
+    exit when not v_hungry or least(v_left, v_budget, v_size_left) <= 0;
   end loop;
 
   if cardinality(v_k_lane) > 0 then
