@@ -10,6 +10,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 -- the invariants are one large statement, which takes longer to compile than to run
 set jit = off
 -- bounds pass through text: an offset in it, never the name of a zone

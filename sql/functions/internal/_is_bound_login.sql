@@ -9,6 +9,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 begin
   return exists (select from drip_core.login_organizations as lo where lo.login = session_user);
