@@ -90,7 +90,8 @@ begin
   );
 end;
 $$;
-create role drip_test_service login in role drip_runner, drip_app;
+create role drip_test_service login in role drip_runner;
+grant drip_app to drip_test_service;
 create role drip_test_tenant login in role drip_app;
 insert into drip_core.login_organizations (organization_id, login) values (drip_test.org(), 'drip_test_tenant');
 select set_config('request.jwt.claims', '', true);
@@ -110,10 +111,12 @@ select is(
 );
 select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-00000000000a"}', true);
 select matches(
-  pg_temp.feed('drip_test_web'), '^record_inbound drip_test_web a \{\}, record_provider_event drip_test_web a \{"outcome": "parked"\}, ', 'H2: and what a person says'
+  pg_temp.feed('drip_test_web'), '^record_inbound drip_test_web a \{\}, record_provider_event drip_test_web a \{"outcome": "parked"\}, ',
+  'H2: and what a person says'
 );
 select matches(
-  pg_temp.feed('drip_test_web'), '^record_inbound drip_test_web a \{\}, record_provider_event drip_test_web a \{"outcome": "duplicate"\}, ', 'H2: again, if it does again'
+  pg_temp.feed('drip_test_web'), '^record_inbound drip_test_web a \{\}, record_provider_event drip_test_web a \{"outcome": "duplicate"\}, ',
+  'H2: again, if it does again'
 );
 
 -- what the operator does to all is in the trail of each

@@ -27,7 +27,8 @@ $$;
 select is(pg_temp.answer('one', (select t.headers ->> 'Message-ID' from test as t)), 'unmatched no answer', 'H2: an answer to it answers no message');
 select drip.remove_member(drip_test.org(), '00000000-0000-0000-0000-00000000000a');
 select is(
-  pg_temp.answer('two', (select t.headers ->> 'Message-ID' from test as t)), 'unmatched no answer', 'H2: nor does it once the member was removed, and its tests with it'
+  pg_temp.answer('two', (select t.headers ->> 'Message-ID' from test as t)), 'unmatched no answer',
+  'H2: nor does it once the member was removed, and its tests with it'
 );
 select is(
   drip_test.state(drip_test.org(), drip_test.kept('e')) || ' ' || drip_test.events(drip_test.org(), drip_test.kept('e')), 'active/- enrolled sent',
