@@ -40,6 +40,11 @@ class Engine:
         self._rivals.append(Engine(self.url, self.organization_id, now))
         return self._rivals[-1]
 
+    def rivals_let_go(self) -> None:
+        """Roll back what the other sessions of this one hold."""
+        for session in self._rivals:
+            session.connection.rollback()
+
     def close(self) -> None:
         for session in (*self._rivals, self):
             session.connection.close()

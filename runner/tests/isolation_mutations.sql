@@ -129,6 +129,12 @@ from pg_proc as p
 where p.pronamespace::regnamespace::text in ('drip', 'drip_core')
 and p.proconfig::text ~ 'debug_print_plan';
 
+-- kind: strings read as the caller says | security_definer
+select p.oid::regprocedure::text, format('alter function %s reset standard_conforming_strings', p.oid::regprocedure)
+from pg_proc as p
+where p.pronamespace::regnamespace::text in ('drip', 'drip_core')
+and p.proconfig::text ~ 'standard_conforming_strings';
+
 -- kind: function of the engine | the_engine_owns
 select p.oid::regprocedure::text, format('alter function %s owner to drip_engine', p.oid::regprocedure)
 from pg_proc as p

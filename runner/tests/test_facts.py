@@ -288,3 +288,128 @@ def test_facts_after_an_erasure_count_and_name_nobody_X7(world: World) -> None:
 
     check()
     assert world.engine.violations() == []
+
+
+def _facts(engine: Engine, kind: str) -> list[str]:
+    table = {"report": "provider_events", "note": "inbound_messages"}[kind]
+    rows = engine.rows(
+        f"select state::text from drip_core.{table} where organization_id = %s order by id",
+        engine.organization_id,
+    )
+    return [row["state"] for row in rows]
+
+
+def _attempts(engine: Engine) -> list[tuple[int, bool]]:
+    rows = engine.rows(
+        "select attempts, resolved_at is not null as is_resolved from drip_core.reaction_failures"
+        " where organization_id = %s order by id",
+        engine.organization_id,
+    )
+    return [(row["attempts"], row["is_resolved"]) for row in rows]
+
+
+def _complain(engine: Engine, claims: Sequence[dict[str, Any]]) -> set[str]:
+    return {
+        engine.value(
+            "select drip.record_provider_event(%s, %s)",
+            engine.organization_id,
+            Jsonb({"message_token": claim["message_token"], "type": "complained"}),
+        )
+        for claim in claims
+    }
+
+
+@pytest.fixture
+def tenants(database: str) -> Iterator[tuple[Engine, Engine]]:
+    both = (Engine(database), Engine(database))
+    for engine in both:
+        engine.mailbox()
+        engine.sequence("welcome", STEPS)
+    yield both
+    for engine in both:
+        engine.close()
+
+
+def _hold(tenant: Engine) -> Engine:
+    """Another session of the tenant that holds what its facts are about."""
+    session = tenant.rival()
+    session.connection.execute("begin")
+    session.rows(
+        "select from drip_core.enrollments where organization_id = %s for no key update",
+        tenant.organization_id,
+    )
+    return session
+
+
+def test_what_a_tenant_holds_costs_the_tick_one_wait_and_nobody_a_fact_H5_X2(
+    tenants: tuple[Engine, Engine],
+) -> None:
+    one, other = tenants
+    for engine, count in ((one, 6), (other, 1)):
+        engine.at(START if engine is one else START + timedelta(seconds=1))
+        engine.enroll(engine.contacts(count))
+        claims = engine.rows(
+            "select * from drip.claim(10, organization_id => %s)", engine.organization_id
+        )
+        assert _complain(engine, claims) == {"parked"}
+        for claim in claims:
+            engine.rows(
+                "select drip.record_inbound(%s, %s)",
+                engine.organization_id,
+                Jsonb(
+                    {
+                        "channel": "email",
+                        "from_address": claim["to_address"],
+                        "in_reply_to": [claim["headers"]["Message-ID"]],
+                        "text": "away",
+                        "headers": {"Auto-Submitted": "auto-replied"},
+                    }
+                ),
+            )
+        assert engine.settle(claims) == ["advanced"] * count
+    assert set(_facts(one, "note")) == set(_facts(other, "note")) == {"parked"}
+    _hold(one)
+    runner = other
+    runner.at(START + timedelta(seconds=30))
+
+    # four of the tenant's come first, one of which is waited for; then its last two and the other's
+    match = "select drip_core._match_parked(null, 4)"
+    assert (runner.value(match), runner.value(match)) == (0, 2)
+
+    assert _facts(other, "report") == _facts(other, "note") == ["applied"]
+    assert sorted(_facts(one, "report")) == ["parked"] * 4 + ["pending"] * 2
+    assert _facts(one, "note") == ["parked"] * 6
+    assert len(_attempts(one)) == 2
+
+    # nothing is lost: let go, and all are found
+    one.rivals_let_go()
+    runner.at(START + timedelta(minutes=2))
+    runner.rows("select drip.tick()")
+    runner.at(START + timedelta(minutes=3))
+    runner.rows("select drip.tick()")
+    assert set(_facts(one, "report")) == {"applied"}
+    assert set(_facts(one, "note")) == {"applied"}
+
+
+def test_reactions_of_others_are_tried_again_whoever_holds_theirs_H5_X2(
+    tenants: tuple[Engine, Engine],
+) -> None:
+    one, other = tenants
+    for engine, count in ((one, 3), (other, 1)):
+        engine.enroll(engine.contacts(count))
+        claims = engine.rows(
+            "select * from drip.claim(10, organization_id => %s)", engine.organization_id
+        )
+        assert engine.settle(claims) == ["advanced"] * count
+        _hold(engine)
+        assert _complain(engine, claims) == {"pending"}
+    other.rivals_let_go()
+    other.at(START + timedelta(minutes=1))
+
+    assert other.value("select drip_core._retry_reactions(null, 100)") == 1
+
+    assert _attempts(other) == [(2, True)]
+    assert sorted(_attempts(one)) == [(1, False), (1, False), (2, False)]
+    # they are not due again at once
+    assert other.value("select drip_core._retry_reactions(null, 100)") == 0
+    assert sorted(_attempts(one)) == [(1, False), (1, False), (2, False)]

@@ -105,6 +105,21 @@ def test_H2_a_bound_login_cannot_pass_for_somebody_else(admin: psycopg.Connectio
     assert published_by == (None,)
 
 
+def test_H2_a_session_that_reads_strings_otherwise_is_checked_all_the_same(
+    admin: psycopg.Connection, database: str, connect: Connect
+) -> None:
+    """A body is read when a session first runs it: its regular expressions keep their signs."""
+    tenant = connect(database, user="drip_test_tenant")
+    tenant.execute("set standard_conforming_strings = off")
+    write = "select drip.upsert_contact(1, %s)"
+    for address in ("a@b c", "a@b\r\nBcc:victim@c", "a@b\nSubject:x"):
+        with pytest.raises(psycopg.Error) as refused:
+            tenant.execute(write, (json.dumps({"external_id": "n", "email": address}),))
+        assert refused.value.sqlstate == "PT422"
+    tenant.execute(write, (json.dumps({"external_id": "n", "email": "a@bus.example"}),))
+    assert tenant.execute("show standard_conforming_strings").fetchone() == ("off",)
+
+
 def test_L2_a_profile_of_two_organizations_says_which_one(admin: psycopg.Connection) -> None:
     person = uuid4()
     for organization_id in (1, 2):

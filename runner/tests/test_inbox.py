@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,6 +26,7 @@ from imap_tools import MailBoxUnencrypted
 from psycopg.conninfo import make_conninfo
 
 from engine import TWO_STEPS, Engine
+from pgdrip.inbox import reader
 from pgdrip.inbox.parse import parse
 from tools import provision
 
@@ -285,6 +287,65 @@ def test_a_mailbox_that_cannot_be_read_stops_no_other(office: Office, imap: Imap
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@pytest.mark.one_version
+def test_what_a_tenant_holds_keeps_no_other_mailbox_from_being_read_H2(
+    office: Office, imap: Imap
+) -> None:
+    other = Engine(office.engine.url, now=None)
+    inbox = {"host": "127.0.0.1", "port": imap.port, "security": "none", "username": "sales"}
+    other.mailbox("others", secret_ref="SALES_BOX", config={"inbox": inbox})
+    kept = (
+        "select count(*) from drip_core.inbound_messages where organization_id = %s"
+        " and text_body ~ 'Hello'"
+    )
+    imap.put(letter(office.messages[0], "Hello"))
+    with psycopg.connect(office.engine.url) as tenant:
+        # the same letter, recorded and not committed
+        name = f"<1.{office.messages[0]['enrollment_id']}@mail.example.net>"
+        tenant.execute(
+            "select drip.record_inbound(%s, jsonb_build_object('channel', 'email',"
+            " 'from_address', 'x@example.net', 'text', 'Hello', 'external_id', %s::text))",
+            (office.engine.organization_id, name),
+        )
+        errors = office.read()
+        tenant.rollback()
+    assert errors.count(b"INB05") == 1
+    assert b"55P03" in errors
+    assert other.value(kept, other.organization_id) == 1
+    assert office.engine.value(kept, office.engine.organization_id) == 0
+    assert b"INB05" not in office.read()
+    assert other.value(kept, other.organization_id) == 1
+    assert office.engine.value(kept, office.engine.organization_id) == 1
+    other.close()
+
+
+@pytest.mark.one_version
+def test_one_mailbox_takes_neither_all_memory_nor_all_time_H2(
+    office: Office, imap: Imap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    human = office.messages[0]
+    imap.put(letter(human, "One", 1), letter(human, "x" * 5000, 2), letter(human, "Two", 3))
+    monkeypatch.setattr(reader, "MAX_BYTES", 4000)
+    monkeypatch.setattr(reader, "MAX_SECONDS", -1.0)
+    texts = "select coalesce(string_agg(trim(e'\\r\\n ' from text_body), ' ' order by id), '')"
+    texts += " from drip_core.inbound_messages"
+    seen = []
+    with psycopg.connect(office.url, autocommit=True) as connection:
+        for _ in range(4):
+            (box,) = reader.list_inboxes(connection, None)
+            tally = reader.read_inbox(connection, box, lambda _: "geheim")
+            seen.append((tally.messages, tally.problems, office.engine.value(texts)))
+    assert seen == [(1, 0, "One"), (1, 1, "One"), (1, 0, "One Two"), (0, 0, "One Two")]
+
+
+def test_a_server_that_sends_more_than_it_said_is_not_listened_to_H2() -> None:
+    box = SimpleNamespace(client=SimpleNamespace(read=lambda size: b"x" * size))
+    reader._bound(box)  # type: ignore[arg-type]
+    assert box.client.read(7) == b"x" * 7
+    with pytest.raises(reader._TooLargeError):
+        box.client.read(reader.MAX_BYTES + 1)
 
 
 def test_bounces_in_words_are_read_and_answers_are_not_taken_for_them() -> None:

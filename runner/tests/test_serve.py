@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -344,3 +345,33 @@ def test_a_login_that_may_not_is_told_at_the_start(database: str) -> None:
             admin.execute("drop role pgdrip_test_nobody")
     assert process.returncode == 1
     assert b"WEB02" in errors
+
+
+@pytest.mark.one_version
+def test_what_a_tenant_holds_keeps_no_other_from_unsubscribing_C1_H2(site: Site) -> None:
+    (message,) = site.messages()
+    other = Engine(site.engine.url)
+    other.mailbox()
+    other.sequence()
+    other.enroll(other.contacts(1))
+    mine = "select * from drip.claim(10, organization_id => %s)"
+    (others,) = other.rows(mine, other.organization_id)
+    other.settle([others])
+    link = f"{site.base}/u/{message['link_token']}"
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    with psycopg.connect(site.engine.url) as tenant, ThreadPoolExecutor(8) as visitors:
+        tenant.execute(
+            "select from drip_core.contacts where organization_id = %s for update",
+            (site.engine.organization_id,),
+        )
+        flood = [visitors.submit(HTTP.post, link) for _ in range(8)]
+        while other.value(waiting) < 4:
+            assert not all(visit.done() for visit in flood), "the pool was to be used up"
+        answer = HTTP.post(f"{site.base}/u/{others['link_token']}")
+        refused = [visit.result() for visit in flood]
+        tenant.rollback()
+    other.close()
+    assert answer.status_code == 200
+    assert {visit.status_code for visit in refused} == {503}
+    assert {visit.headers["retry-after"] for visit in refused} == {"60"}
+    assert HTTP.post(link).status_code == 200

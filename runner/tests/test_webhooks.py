@@ -7,6 +7,7 @@ import json
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -440,6 +441,36 @@ def test_an_outage_is_answered_with_503_and_the_retry_is_taken(receiver: Receive
             pass
         assert send().status_code == 200
     assert receiver.events() == {"opened": 1, "delivered": 1}
+
+
+@pytest.mark.one_version
+def test_a_webhook_waits_for_a_tenant_for_seconds_only_H2(receiver: Receiver) -> None:
+    (claim,) = receiver.messages(1, "w")
+    receiver.engine.settle([claim])
+    report = _grid(claim, "open", useragent="Mozilla/5.0 Chrome/143")
+    begun = time.monotonic()
+    with psycopg.connect(receiver.engine.url) as tenant:
+        # the same report, recorded and not committed
+        tenant.execute(
+            "select drip.record_provider_event(%s, %s)",
+            (
+                receiver.engine.organization_id,
+                Jsonb(
+                    {
+                        "message_token": claim["message_token"],
+                        "type": "opened",
+                        "external_id": report["sg_event_id"],
+                    }
+                ),
+            ),
+        )
+        answer = receiver.sendgrid([report])
+        tenant.rollback()
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+    assert time.monotonic() - begun < 20, "it gave up because of the lock, not of all its time"
+    assert receiver.sendgrid([report]).status_code == 200
+    assert receiver.events() == {"opened": 1}
 
 
 def test_only_addresses_of_amazon_are_visited() -> None:

@@ -60,6 +60,12 @@ def inbox(
                     key, why = each.account_key, str(error)
                     log.error("mailbox not read", code="INB03", account=key, why=why)
                     continue
+                except psycopg.Error as error:
+                    if connection.closed:
+                        raise
+                    key, state = each.account_key, error.sqlstate
+                    log.error("mailbox not recorded", code="INB05", account=key, sqlstate=state)
+                    continue
                 if tally.messages:
                     log.info(
                         "mailbox read",

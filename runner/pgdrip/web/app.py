@@ -52,6 +52,8 @@ async def become_public(connection: Connection) -> None:
     await connection.set_autocommit(True)
     await connection.execute("set role drip_public")
     await connection.execute("set statement_timeout = '10s'")
+    # rows are a tenant's to hold, connections are everybody's
+    await connection.execute("set lock_timeout = '1s'")
 
 
 async def become_runner(connection: Connection) -> None:
@@ -59,6 +61,7 @@ async def become_runner(connection: Connection) -> None:
     await connection.set_autocommit(True)
     await connection.execute("set role drip_runner")
     await connection.execute("set statement_timeout = '25s'")
+    await connection.execute("set lock_timeout = '3s'")
 
 
 class SecurityHeaders:

@@ -12,6 +12,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 begin
   perform drip_core._require_permission(list_channel_accounts.organization_id, 'list_channel_accounts');

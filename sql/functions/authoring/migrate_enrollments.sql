@@ -16,6 +16,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 set plan_cache_mode = force_custom_plan
 -- statistics older than an import promise one row: joined row by row a million would never end
 set enable_nestloop = off

@@ -1,7 +1,8 @@
--- requires: functions/internal/current_profile.sql, functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_lock_member.sql
+-- requires: functions/internal/current_profile.sql, functions/internal/_is_bound_login.sql, functions/internal/_require_permission.sql, functions/internal/_audit.sql, functions/internal/_lock_member.sql
 -- Ends a profile's membership of the caller's organization: from the next call on it is nobody there, whatever its token says.
 -- Its tests go with it; what it did stays in events and audit trail.
--- A person must be an owner or admin of it (to leave, any member), and only an owner removes an owner, never the last; a service need not.
+-- A person must be an owner or admin of it (to leave, any member), and only an owner removes an owner, never the last; a service
+-- need not. A bound login leaves as nobody: it writes its claims itself, and is asked for its role.
 -- Locks: the rows of the member and of the owners. Errors: PT403, PT404, PT409, PT422. A repeat answers false.
 create or replace function drip.remove_member(organization_id bigint, profile_id uuid)
 returns boolean
@@ -10,13 +11,14 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 #variable_conflict use_column
 declare
   v_org constant bigint := remove_member.organization_id;
   v_profile constant uuid := remove_member.profile_id;
 begin
-  if v_profile = drip_core.current_profile() then
+  if v_profile = drip_core.current_profile() and not drip_core._is_bound_login() then
     perform drip_core._require_organization(v_org);
   else
     perform drip_core._require_permission(v_org, 'remove_member');

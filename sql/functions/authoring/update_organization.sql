@@ -8,6 +8,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 begin
   perform drip_core._authorize(update_organization.organization_id, 'update_organization', jsonb_build_object('settings', array(select k.key from jsonb_object_keys(case when jsonb_typeof(update_organization.settings) = 'object' then update_organization.settings else '{}' end) as k (key) order by k.key limit 20)));

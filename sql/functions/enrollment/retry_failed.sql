@@ -9,6 +9,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 #variable_conflict use_column
 declare

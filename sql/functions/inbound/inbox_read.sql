@@ -9,6 +9,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 begin
   perform drip_core._require_lane(inbox_read.organization_id, inbox_read.channel_account_id, 'inbox_read');

@@ -9,6 +9,7 @@
 --   limit             limit: messages a day (null: none)
 --   template_status   template, language, status
 --   opted_out         contact_address or user_id: suppressed on the channel, what is open ends
+-- Of a person's call (or a bound login's) there is one entry in the audit trail.
 -- Answers recorded, ignored (known, or older), unknown (no such sender, template or person) or invalid.
 -- Locks, all at the start: accounts, contacts and their open enrollments, lanes, templates; then suppressions. Errors: PT403, PT404, PT422 (no array, over 10,000).
 create or replace function drip.record_account_reports(organization_id bigint, account_key text, reports jsonb)
@@ -18,6 +19,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 #variable_conflict use_column
 declare
@@ -52,6 +54,9 @@ begin
       using errcode = 'PT404', detail = format('account_key: %s', coalesce(left(record_account_reports.account_key, 100), 'null')),
         hint = 'drip.list_channel_accounts shows the senders there are.';
   end if;
+
+  perform drip_core._audit_person(v_org, 'record_account_reports', jsonb_build_object(
+    'account_key', v_own.key, 'reports', jsonb_build_object('count', jsonb_array_length(record_account_reports.reports))));
 
   -- whatever the order of the reports, rows are locked in the order of locks
   select

@@ -1,11 +1,12 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql, functions/internal/_note_aliases.sql, functions/internal/_known_writer.sql
+-- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_channel.sql, functions/internal/_hash_address.sql, functions/internal/_read_time.sql, functions/internal/_blind_id.sql, functions/internal/_apply_inbound.sql, functions/internal/_note_aliases.sql, functions/internal/_known_writer.sql, functions/internal/_audit_person.sql
 -- Records a message that somebody wrote to us, and reacts to it: an answer pauses or ends the enrollment as on_reply says,
 -- an absence note makes it wait, a stop word unsubscribes. The message always lands: what goes wrong in the campaign's
 -- part is written down (drip_report.reaction_failures), heeded by the claim and tried again by drip.tick.
 -- WhatsApp knows a person by a number, an id (header x-user-id), or both: each stands for the other once both were seen.
 -- Keys: channel, from_address (required); to_address, in_reply_to[], subject, text, headers{}, external_id, received_at.
 -- The same message twice (by external_id, else the Message-ID among its headers, else all of it, received_at included) is one.
+-- What a person or a bound login brings is in the audit trail; what services bring is not.
 -- Locks: as _react_to_inbound. Errors: PT403, PT404, PT422. A repeat returns the same id and changes nothing.
 create or replace function drip.record_inbound(organization_id bigint, message jsonb)
 returns bigint
@@ -14,6 +15,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 declare
   v_org constant bigint := record_inbound.organization_id;
@@ -96,6 +98,7 @@ begin
   from drip_core.inbound_messages as i
   where i.organization_id = v_org and i.channel = v_channel and i.external_id in (v_external, drip_core._blind_id(v_external));
   if v_id is not null then
+    perform drip_core._audit_person(v_org, 'record_inbound', jsonb_build_object('inbound_id', v_id));
     return v_id;
   end if;
   v_from := drip_core._known_writer(v_org, v_channel, v_new ->> 'from_address');
@@ -128,10 +131,10 @@ begin
     into v_id
     from drip_core.inbound_messages as i
     where i.organization_id = v_org and i.channel = v_channel and i.external_id = v_external;
-    return v_id;
+  else
+    perform drip_core._apply_inbound(v_org, v_id);
   end if;
-
-  perform drip_core._apply_inbound(v_org, v_id);
+  perform drip_core._audit_person(v_org, 'record_inbound', jsonb_build_object('inbound_id', v_id));
   return v_id;
 end;
 $$;

@@ -1,5 +1,5 @@
 -- owner: drip_engine
--- requires: functions/internal/_require_served_organization.sql, functions/internal/_require_known_keys.sql, functions/internal/_read_time.sql, functions/internal/_bounce_reason.sql, functions/internal/_apply_provider_event.sql
+-- requires: functions/internal/_require_served_organization.sql, functions/internal/_store_provider_event.sql, functions/internal/_audit_person.sql
 -- Records what a provider reports of a message it took, and reacts to it; see _react_to_provider_event. The report always
 -- lands, in any order and any number of copies: the same report twice (by external_id, else by all that it says) is one.
 -- Keys: message_token or provider_message_id, type (sent, delivered, opened, clicked, bounced, complained, unsubscribed, failed,
@@ -7,6 +7,7 @@
 -- soft, policy, content, sender; recipient; user_agent, is_machine, url).
 -- Answers recorded, duplicate, parked (its message is not settled yet; drip.tick looks again for three days), ignored (of
 -- no consequence), unknown (names no message; drip_report.unmatched_facts) or pending (the reaction failed; tried again).
+-- What a person or a bound login reports is in the audit trail; what services bring is not.
 -- Locks: as _react_to_provider_event. Errors: PT403, PT404, PT422.
 create or replace function drip.record_provider_event(organization_id bigint, event jsonb)
 returns text
@@ -15,94 +16,17 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 declare
   v_org constant bigint := record_provider_event.organization_id;
-  v_new constant jsonb := jsonb_strip_nulls(record_provider_event.event);
-  v_now constant timestamptz := drip_core.now();
-  v_detail jsonb := coalesce(v_new -> 'detail', '{}');
-  v_word text := lower(v_new ->> 'type');
-  v_type drip.provider_fact;
-  v_at timestamptz;
-  v_problem text;
-  v_key text;
-  v_id bigint;
+  v_stored record;
 begin
   perform drip_core._require_served_organization(v_org, 'record_provider_event');
-  perform drip_core._require_known_keys(v_new, array[
-    'provider_message_id', 'message_token', 'type', 'occurred_at', 'reason', 'external_id', 'detail'
-  ], 'event');
-  v_word := case v_word when 'read' then 'opened' when 'dropped' then 'failed' else v_word end;
-  if v_word is null or v_word <> all (enum_range(null::drip.provider_fact)::text[]) then
-    v_problem := format('event.type: one of %s is needed', array_to_string(enum_range(null::drip.provider_fact)::text[], ', '));
-  end if;
-  if btrim(concat(v_new ->> 'message_token', v_new ->> 'provider_message_id')) = '' then
-    v_problem := 'event: message_token or provider_message_id is needed';
-  end if;
-  select format('event.%s: a text is needed', k.key)
-  into v_problem
-  from unnest(array['provider_message_id', 'message_token', 'occurred_at', 'reason', 'external_id']) as k (key)
-  where v_problem is null and jsonb_typeof(v_new -> k.key) <> 'string'
-  union all
-  select v_problem where v_problem is not null
-  limit 1;
-  if jsonb_typeof(v_detail) <> 'object' then
-    v_problem := 'event.detail: an object is needed';
-  end if;
-  v_at := drip_core._read_time(v_new ->> 'occurred_at');
-  if v_new ? 'occurred_at' and v_at is null then
-    v_problem := format('event.occurred_at: "%s" is not a time such as 2026-12-01T09:30:00Z', left(v_new ->> 'occurred_at', 40));
-  end if;
-  if v_problem is not null then
-    raise exception 'invalid event'
-      using errcode = 'PT422', detail = v_problem,
-        hint = 'Keys: provider_message_id or message_token, type, occurred_at, reason, external_id, detail{}.';
-  end if;
-  v_type := v_word::drip.provider_fact;
-  if octet_length(v_detail::text) > 16000 then
-    -- bounded: what is read of it stays
-    v_detail := jsonb_strip_nulls(jsonb_build_object(
-      'truncated', true, 'status', left(v_detail ->> 'status', 100), 'class', left(v_detail ->> 'class', 100),
-      'recipient', left(v_detail ->> 'recipient', 500), 'user_agent', left(v_detail ->> 'user_agent', 500),
-      'url', left(v_detail ->> 'url', 2000), 'is_machine', v_detail -> 'is_machine' = 'true'));
-  end if;
-
-  v_key := case
-    when btrim(v_new ->> 'external_id') <> '' then 'id:' || case
-      when length(v_new ->> 'external_id') <= 500 then btrim(v_new ->> 'external_id')
-      else encode(sha256(convert_to(v_new ->> 'external_id', 'UTF8')), 'hex')
-    end
-    else 'hash:' || encode(sha256(convert_to(v_new::text || case when v_at is null then v_now::text else '' end, 'UTF8')), 'hex')
-  end;
-  -- of an erased person it has lost its name
-  if exists (
-    select from drip_core.provider_events as p
-    where p.organization_id = v_org and p.dedupe_key = 'erased:' || encode(sha256(convert_to(v_key, 'UTF8')), 'hex')
-  ) then
-    return 'duplicate';
-  end if;
-  insert into drip_core.provider_events as p (
-    organization_id, dedupe_key, type, reason, message_token, provider_message_id, occurred_at, recorded_at, detail
-  )
-  values (
-    v_org,
-    v_key,
-    v_type,
-    case when v_type in ('bounced', 'failed') then drip_core._bounce_reason(v_type, v_new ->> 'reason', v_detail) end,
-    left(btrim(v_new ->> 'message_token'), 200), left(btrim(v_new ->> 'provider_message_id'), 500), least(coalesce(v_at, v_now), v_now), v_now,
-    case when v_new ? 'reason' then jsonb_build_object('reason', left(v_new ->> 'reason', 500)) else '{}' end || v_detail
-  )
-  on conflict on constraint a_provider_event_lands_once do nothing
-  returning p.id into v_id;
-  if v_id is null then
-    return 'duplicate';
-  end if;
-  perform drip_core._apply_provider_event(v_org, v_id);
-  return (
-    select case p.state when 'applied' then 'recorded' when 'unmatched' then 'unknown' else p.state::text end
-    from drip_core.provider_events as p
-    where p.organization_id = v_org and p.id = v_id
-  );
+  v_stored := drip_core._store_provider_event(v_org, record_provider_event.event);
+  perform drip_core._audit_person(v_org, 'record_provider_event', jsonb_build_object(
+    'provider_event_id', v_stored.provider_event_id, 'outcome', v_stored.outcome));
+  return v_stored.outcome;
 end;
 $$;
 

@@ -15,6 +15,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 #variable_conflict use_column
 declare

@@ -4,6 +4,7 @@
 -- step is an email, to its own phone where it is not. The contact receives nothing. Runners send it like every message, by the
 -- sender that the contact would get, whatever the state of the sequence (not archived); it is labelled as a test, counts in
 -- no limit and in no report, and its link to unsubscribe leads to nobody. 100 a day for an organization, days in its time zone.
+-- Where it goes and whether that is suppressed is asked again when it leaves.
 -- Returns the id under which drip.list_tests says what became of it.
 -- Locks: the organization's row. Errors: PT403 (not a member's address), PT404, PT409 (address suppressed, archived, sender paused
 -- or blocked, a value is missing, the message is too large, too many today), 40001. A repeat sends another one.
@@ -14,6 +15,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 #variable_conflict use_column
 declare

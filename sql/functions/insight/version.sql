@@ -9,6 +9,7 @@ parallel safe
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
   select s.package_version
   from drip_core.migration_state as s

@@ -1,9 +1,11 @@
 -- owner: drip_engine
 -- requires: functions/internal/_react_to_provider_event.sql, functions/internal/_note_failure.sql, functions/internal/_read_token.sql, functions/internal/_hash_address.sql
--- Reacts to a provider's report; what goes wrong is written down, heeded by the claim and tried again by drip.tick.
+-- Reacts to a provider's report; what goes wrong is written down, heeded by the claim and tried again by drip.tick. Returns
+-- the code of what went wrong; null: nothing.
 -- Locks: as _react_to_provider_event. Errors: none. A repeat changes nothing.
+drop function if exists drip_core._apply_provider_event(bigint, bigint);
 create or replace function drip_core._apply_provider_event(organization_id bigint, event_id bigint)
-returns void
+returns text
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
@@ -15,6 +17,7 @@ declare
   v_named record;
 begin
   perform drip_core._react_to_provider_event(v_org, _apply_provider_event.event_id);
+  return null;
 exception
   when others then
     get stacked diagnostics v_code = returned_sqlstate, v_message = message_text;
@@ -74,8 +77,9 @@ exception
       '{}', p.occurred_at, v_code, v_message)
     from drip_core.provider_events as p
     where p.organization_id = v_org and p.id = _apply_provider_event.event_id;
+    return v_code;
 end;
 $$;
 
 revoke all on function drip_core._apply_provider_event(bigint, bigint) from public, drip_app, drip_runner, drip_public, drip_analyst;
-comment on function drip_core._apply_provider_event(bigint, bigint) is 'Reacts to a provider''s report; never fails.';
+comment on function drip_core._apply_provider_event(bigint, bigint) is 'Reacts to a provider''s report; never fails, but returns the code of what went wrong.';

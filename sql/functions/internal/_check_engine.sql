@@ -10,6 +10,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 -- the invariants are one large statement, which takes longer to compile than to run
 set jit = off
 -- bounds pass through text: an offset in it, never the name of a zone
@@ -192,7 +193,7 @@ begin
   else
     return query select 'partitions', 'warning',
       concat_ws('; ', 'missing: ' || v_found, case when v_count > 0 then format('%s events in events_default', case when v_count >= 100000 then '100000 or more' else v_count::text end) end),
-      'Nothing is lost. Start a runner (pgdrip run): drip.tick makes partitions, and moves into them what events_default has of a month, up to 10000 rows.';
+      'Nothing is lost. Start a runner (pgdrip run) whose login is not bound: drip.tick makes partitions, and moves into them what events_default has of a month, up to 10000 rows.';
   end if;
 
   -- somebody must claim

@@ -1,9 +1,11 @@
 -- owner: drip_engine
--- requires: functions/internal/_expire_tests.sql, functions/internal/_check_messages.sql, functions/internal/_max_message_size.sql, functions/internal/_imagine_enrollment.sql, functions/internal/_missing_fields.sql, functions/internal/_render_messages.sql, functions/internal/_current_key.sql, functions/internal/_escape_html.sql
+-- requires: functions/internal/_expire_tests.sql, functions/internal/_check_messages.sql, functions/internal/_max_message_size.sql, functions/internal/_imagine_enrollment.sql, functions/internal/_missing_fields.sql, functions/internal/_render_messages.sql, functions/internal/_current_key.sql, functions/internal/_escape_html.sql, functions/internal/_hash_address.sql
 -- The tests among what drip.claim returns: judged and rendered like every message, addressed to the member instead of the
 -- contact, labelled, and counted nowhere. A sender that may not send now (paused, blocked, throttled, in its gap) sends no test
--- either, and the gap after a test is kept on the wire as after any message; a test that could not leave within an hour has
--- failed, and so has one that cannot be rendered; after 10,000,000 bytes of them the next call goes on. Its links are those of the text, not counted ones; the one to unsubscribe leads to nobody.
+-- either, and the gap after a test is kept on the wire as after any message. A test has failed that could not leave within an
+-- hour, that cannot be rendered, or whose address is suppressed by now: the member may have another one than when it was asked
+-- for. After 10,000,000 bytes of them the next call goes on. Its links are those of the text, not counted ones; the one to
+-- unsubscribe leads to nobody.
 -- Locks: the tests, and lanes with a gap, with skip locked: it waits for nobody. Errors: none. A repeat claims the next ones.
 create or replace function drip_core._claim_tests(allowed bigint[], most int, at timestamptz, lease_expires_at timestamptz)
 returns setof drip.claimed_message
@@ -73,6 +75,12 @@ begin
       v_problem := 'its sender could not send for an hour';
     elsif v_test.to_address is null then
       v_problem := 'the member has no such address any more';
+    elsif exists (
+      select from drip_core.suppressions as sp
+      where sp.organization_id = v_test.organization_id and sp.channel = (v_test.step).channel and sp.scope = 'all' and sp.lifted_at is null
+        and sp.address_hash = drip_core._hash_address((v_test.step).channel, v_test.to_address)
+    ) then
+      v_problem := 'the address is suppressed';
     else
       begin
         v_enrollment := drip_core._imagine_enrollment(

@@ -8,6 +8,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 begin atomic
   insert into drip_core.profiles (id) values (_ensure_profile.profile_id) on conflict do nothing;
 end;

@@ -11,6 +11,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 declare
   v_purpose text;

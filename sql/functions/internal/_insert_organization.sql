@@ -8,6 +8,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 begin atomic
   with made as (
     insert into drip_core.organizations (name, timezone) values (_insert_organization.name, _insert_organization.timezone)

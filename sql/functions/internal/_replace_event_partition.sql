@@ -8,6 +8,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 -- bounds pass through text: an offset in it, never the name of a zone
 set datestyle = 'ISO'
 set lock_timeout = '50ms'

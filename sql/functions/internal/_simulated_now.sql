@@ -10,6 +10,7 @@ security definer
 parallel safe
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 begin atomic
   select coalesce(
     (

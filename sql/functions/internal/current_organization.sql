@@ -14,6 +14,7 @@ parallel safe
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 as $$
 declare
   v_setting text := nullif(current_setting('drip.organization_id', true), '');

@@ -1,8 +1,8 @@
 -- owner: drip_engine
 -- requires: functions/internal/_expire_leases.sql, functions/internal/_match_parked.sql, functions/internal/_retry_reactions.sql, functions/internal/_guard_senders.sql, functions/internal/_return_capacity.sql, functions/internal/_ensure_event_partitions.sql, functions/internal/_release_claims.sql, functions/internal/_purge.sql, functions/internal/_replace_event_month.sql, functions/internal/_continue_replans.sql, functions/internal/_expire_tests.sql, functions/internal/_purge_tests.sql, functions/internal/_add_up_reports.sql, functions/internal/_build_reports.sql
 -- Upkeep, in bounded pieces: queues that must be read from their beginning again (expired leases, regular probe), expired
--- claims of enrollments that were paused or ended in flight, partitions made ahead, the purge that drip.apply_retention
--- asks for (not by a login that is bound to organizations: it is the installation's), enrollments that must be planned anew
+-- claims of enrollments that were paused or ended in flight, partitions made ahead and the purge that drip.apply_retention
+-- asks for (neither by a login that is bound to organizations: they are the installation's), enrollments that must be planned anew
 -- because a time zone, a window or holidays changed, facts that came early, reactions that failed, counts of the reports. Safe from several sessions at once.
 -- Locks: lanes, then enrollments, then queues, each with skip locked; partitions under their own lock. A tick that drops
 -- an old month of events does nothing else: it needs events for itself, for milliseconds.
@@ -14,6 +14,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
+set standard_conforming_strings = on
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
@@ -28,7 +29,7 @@ declare
   v_probed int := 0;
   v_released int := 0;
   v_held int := 0;
-  v_partitions int;
+  v_partitions int := 0;
   v_replanned int;
   v_counted int;
   v_facts jsonb;
@@ -128,8 +129,9 @@ begin
 
   if v_allowed is null then
     v_purged := drip_core._purge(v_now) || jsonb_strip_nulls(jsonb_build_object('tests_purged', nullif(drip_core._purge_tests(v_now), 0)));
+    -- for as long as this goes on nobody's event reaches the default partition
+    v_partitions := drip_core._ensure_event_partitions(v_now);
   end if;
-  v_partitions := drip_core._ensure_event_partitions(v_now);
   v_replanned := drip_core._continue_replans(v_allowed, 2000);
   v_counted := drip_core._add_up_reports(v_allowed);
   perform drip_core._build_reports(v_allowed);
@@ -144,4 +146,4 @@ $$;
 revoke all on function drip.tick() from public, drip_app, drip_runner, drip_public, drip_analyst;
 grant execute on function drip.tick() to drip_runner;
 comment on function drip.tick() is
-'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention. Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned and counts_added_up; where drip.apply_retention asks for it also message_values_purged, late_results_purged, raw_facts_purged, audit_entries_purged, events_reduced, months_reduced; where facts came early, reactions had failed or senders went over their guardrails also facts_matched, reactions_resolved, senders_paused; tests_purged where tests were over thirty days ago.';
+'Bounded upkeep, safe from several sessions: expired leases, regular probes, partitions, retention (the last two not by a bound login). Returns counts: queues_probed, leases_released, messages_held, partitions_made; where there was any also enrollments_replanned and counts_added_up; where drip.apply_retention asks for it also message_values_purged, late_results_purged, raw_facts_purged, audit_entries_purged, events_reduced, months_reduced; where facts came early, reactions had failed or senders went over their guardrails also facts_matched, reactions_resolved, senders_paused; tests_purged where tests were over thirty days ago.';

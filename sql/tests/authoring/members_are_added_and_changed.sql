@@ -1,5 +1,5 @@
 begin;
-select plan(28);
+select plan(31);
 select drip_test.organization('A');
 create temporary table ann on commit drop as select gen_random_uuid() as id;
 select drip.add_member(drip_test.org(), (select id from ann), ' ann@example.com ', '0049 (30) 123-456', 'admin');
@@ -84,6 +84,28 @@ select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000
 select matches(
   drip_test.error_of('select drip.list_sequences(drip_test.org())'), '^PT404', 'H2: who was removed is nobody here'
 );
+reset session authorization;
+
+-- a login with SQL of its own says it is anybody
+select set_config('request.jwt.claims', '', true);
+select drip.add_member(drip_test.org(), pg_temp.profile(3), 'three@example.com', role => 'admin');
+create role drip_test_viewer login in role drip_app;
+insert into drip_core.login_organizations (organization_id, login, role) values (drip_test.org(), 'drip_test_viewer', 'viewer');
+set local session authorization drip_test_viewer;
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000003"}', true);
+select matches(
+  drip_test.error_of('select drip.remove_member(drip_test.org(), ''00000000-0000-0000-0000-000000000003'')'),
+  '^PT403 \| not allowed \| remove_member needs the role admin; yours is viewer', 'H2: a bound viewer that says it is an admin does not make it leave'
+);
+reset session authorization;
+select set_config('request.jwt.claims', '', true);
+select is((
+  select count(*) from drip_core.members as m
+  where m.organization_id = drip_test.org() and m.profile_id = pg_temp.profile(3)
+), 1::bigint, 'H2: the admin is still there');
+set local session authorization drip_test_web;
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-0000-0000-000000000003"}', true);
+select ok(drip.remove_member(drip_test.org(), '00000000-0000-0000-0000-000000000003'), 'behind a gateway, which writes the claims, it leaves');
 reset session authorization;
 select * from finish();
 rollback;

@@ -83,7 +83,7 @@ where p.pronamespace = 'drip_core'::regnamespace
     select from pg_proc as w
     where w.pronamespace in ('drip'::regnamespace, 'drip_core'::regnamespace)
       and w.proname in (
-        'record_inbound', 'record_provider_event', 'upsert_deal', 'upsert_contact', 'upsert_contacts', '_store_contact'
+        'record_inbound', 'record_provider_event', '_store_provider_event', 'upsert_deal', 'upsert_contact', 'upsert_contacts', '_store_contact'
       )
       and w.prosrc ~ ('drip_core\.' || q.proname || '\(')
   );

@@ -1,6 +1,6 @@
 -- A runner works for all organizations, unless its login is bound: then every function of the runner's role keeps to that.
 begin;
-select plan(10 + 16);
+select plan(12 + 16);
 select drip_test.keep('a', drip_test.organization('A'));
 select drip_test.keep('box', drip_test.mailbox(drip_test.org(), 'box', '{"config": {"webhook": {"public_key": "of A"}, "inbox": {"host": "of A"}}}'));
 select drip_test.email_sequence(drip_test.org(), 'mails', 1);
@@ -59,6 +59,19 @@ select is(
 );
 select is((select count(*) from drip.claim(10)), 0::bigint, 'H2: without naming one it claims nothing of A');
 select is_empty('select drip.inboxes()', 'H2: nor does it read a mailbox of A');
+-- a month without a partition: who makes it may hold what everybody writes to
+reset session authorization;
+grant drip_simulator to drip_test_bound_runner;
+set local session authorization drip_test_bound_runner;
+select drip_test.at('2031-11-15T09:00:00Z');
+select is(drip.tick() ->> 'partitions_made', '0', 'H2: its tick makes no partition of what is everybody''s');
+select is_empty(
+  $$
+    select l.mode from pg_locks as l
+    where l.pid = pg_backend_pid() and l.relation::regclass::text like 'drip_core.events%' and l.mode ~ 'Exclusive' and l.mode <> 'RowExclusiveLock'
+  $$,
+  'H2: and holds nobody''s events'
+);
 reset session authorization;
 select is((
   select count(*) from drip_core.enrollments as e cross join leased as l

@@ -1,5 +1,5 @@
 begin;
-select plan(4);
+select plan(5);
 select is_empty(
   $$
     select p.oid::regprocedure
@@ -37,6 +37,15 @@ select is_empty(
       and not coalesce(p.proconfig @> array['debug_print_plan=off'], false)
   $$,
   'L7: no definer function shows its caller the plans of its statements, in which values and keys are constants'
+);
+select is_empty(
+  $$
+    select p.oid::regprocedure
+    from pg_proc as p
+    where p.pronamespace::regnamespace::text in ('drip', 'drip_core', 'drip_report') and p.prosecdef
+      and not coalesce(p.proconfig @> array['standard_conforming_strings=on'], false)
+  $$,
+  'H2: no definer function has its strings read as its caller says: its regular expressions would be others'
 );
 select * from finish();
 rollback;
