@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -190,6 +189,7 @@ class Delivery:
         self._database = database
         self._providers = providers
         self._options = options
+        self._on_room = on_settled
         self._settler = Settler(
             database,
             group_size=options.settle_group,
@@ -199,7 +199,7 @@ class Delivery:
         self._waiting = _Turns()
         self._ready = _Turns()
         self._running: dict[asyncio.Task[None], _Claim] = {}
-        #: Organizations whose rows somebody holds: until when they are passed by (monotonic).
+        #: Organizations whose rows somebody holds: when they are tried again (monotonic).
         self._busy: dict[int, float] = {}
         #: When messages of an organization were claimed last (monotonic).
         self._claimed_at: dict[int, float] = {}
@@ -250,16 +250,25 @@ class Delivery:
 
         What lingers, or waits for somebody's lock, takes no room from the others.
         """
-        lingering = len(self._running) - self._slots_taken().total()
-        under_way = self.outstanding - lingering - sum(map(self._waiting.count, self._busy))
+        under_way = self.outstanding - self.held_up
         return max(self._options.capacity - under_way - self._settler.backlog, 0)
 
-    def _slots_taken(self) -> Counter[int]:
-        """By organization; in company, who has a slot for long has none."""
-        since = time.monotonic() - self._options.slot_time if self._has_company() else -math.inf
+    @property
+    def held_up(self) -> int:
+        """How many messages linger, or wait for somebody's lock: others cannot wait for them."""
+        return self._lingering().total() + sum(map(self._waiting.count, self._busy))
+
+    def _lingering(self) -> Counter[int]:
+        """Sends that last long, by organization."""
+        since = time.monotonic() - self._options.slot_time
         return Counter(
-            claim.organization_id for claim in self._running.values() if claim.started_at > since
+            claim.organization_id for claim in self._running.values() if claim.started_at <= since
         )
+
+    def _slots_taken(self) -> Counter[int]:
+        """By organization; in company, what lingers has none."""
+        running = Counter(claim.organization_id for claim in self._running.values())
+        return running - self._lingering() if self._has_company() else running
 
     def _has_company(self) -> bool:
         """Whether messages of more than one organization were claimed of late."""
@@ -279,13 +288,15 @@ class Delivery:
         self._changed.set()
 
     def _not_too_many(self, claims: list[_Claim]) -> list[_Claim]:
-        """The claims that may wait here: few of an organization whose sends linger."""
-        running = Counter(claim.organization_id for claim in self._running.values())
-        slow = running - self._slots_taken()
+        """The claims that may wait here: few of an organization whose messages are held up.
+
+        Also of one that is alone: what is claimed takes the room of those who come.
+        """
+        held_up = {**self._lingering(), **self._busy}
         kept = []
         for claim in claims:
             here = self._waiting.count(claim.organization_id)
-            if claim.organization_id in slow and here >= self._options.concurrency:
+            if claim.organization_id in held_up and here >= self._options.concurrency:
                 self._settle(claim, _TOO_MANY)
             else:
                 kept.append(claim)
@@ -341,12 +352,11 @@ class Delivery:
 
     async def _wait_for_change(self) -> None:
         """Until something changed, or the next organization that was passed by may be tried."""
-        now = time.monotonic()
-        busy = [until for o, until in self._busy.items() if self._waiting.count(o)]
+        self._busy = {o: at for o, at in self._busy.items() if self._waiting.count(o)}
+        # it may be time already, and something that is ready comes first
+        soon = max(min(self._busy.values()) - time.monotonic(), 0.05) if self._busy else None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), max(min(busy) - now, 0) if busy else None)
-        now = time.monotonic()
-        self._busy = {o: until for o, until in self._busy.items() if until > now}
+            await asyncio.wait_for(self._changed.wait(), soon)
 
     def _may_start(self) -> Callable[[int], bool]:
         """Whether an organization may have one more slot: in company it leaves some to others."""
@@ -373,8 +383,10 @@ class Delivery:
             return False
         group: list[_Claim] = []
         expiring: list[_Claim] = []
-        limit = time.monotonic() + self._options.start_limit
-        passed_by = {*self._ready.organizations(), *self._busy}
+        now = time.monotonic()
+        limit = now + self._options.start_limit
+        busy = {o for o, at in self._busy.items() if at > now}
+        passed_by = busy.union(self._ready.organizations())
         while len(group) < self._options.concurrency:
             claim = self._waiting.take(lambda o: o not in passed_by)
             if claim is None:
@@ -425,6 +437,8 @@ class Delivery:
     async def _hand_over(self, group: list[_Claim]) -> list[_Claim]:
         """Return the claims that are still ours."""
         marked = await self._database.fetch_value(_HAND_OVER, LOCK_WAIT, _claims(group))
+        for claim in group:
+            self._busy.pop(claim.organization_id, None)
         if marked == len(group):
             return group
         # Only some are: ask one by one, which is rare and cheap enough.
@@ -444,6 +458,7 @@ class Delivery:
         """Leave an organization for a moment: somebody holds rows of it."""
         self._waiting.put_back(claims)
         self._busy[claims[0].organization_id] = time.monotonic() + _HAND_OVER_PAUSE
+        self._on_room()
 
     async def _release(self, claims: list[_Claim]) -> None:
         """Give back what was not started."""
@@ -476,9 +491,13 @@ class Delivery:
         task = asyncio.create_task(self._deliver(claim))
         claim.started_at = time.monotonic()
         self._running[task] = claim
-        # its slot is free then
-        slow = asyncio.get_running_loop().call_later(self._options.slot_time, self._changed.set)
+        slow = asyncio.get_running_loop().call_later(self._options.slot_time, self._note_slowness)
         task.add_done_callback(partial(self._finished, slow))
+
+    def _note_slowness(self) -> None:
+        """A slot is free, and room for more."""
+        self._changed.set()
+        self._on_room()
 
     def _finished(self, slow: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:
         slow.cancel()

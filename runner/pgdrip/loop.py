@@ -233,12 +233,13 @@ async def _claim_until_stopped(
     stop: StopSignal,
     wake: asyncio.Event,
 ) -> None:
-    # Claims are worth their transaction only when they are large.
+    # Claims are worth their transaction only when they are large; but what is held up keeps nobody
+    # waiting.
     least_room = max(min(options.batch_size, options.delivery.capacity) // 2, 1)
     pause = _SHORTEST_PAUSE
     while not stop.requested:
         wake.clear()
-        if delivery.room < least_room:
+        if delivery.room < (1 if delivery.held_up else least_room):
             await _sleep(wake, options.max_sleep)
             continue
         try:
