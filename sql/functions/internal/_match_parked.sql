@@ -13,7 +13,7 @@ declare
   v_row record;
   v_matched int := 0;
   v_code text;
-  v_held bigint[] := '{}';
+  v_held bigint[] := array[]::bigint[];
 begin
   for v_row in
     select p.organization_id, p.id

@@ -20,7 +20,7 @@ declare
   v_place int;
 begin
   foreach v_piece in array string_to_array(replace(_message_weights.formats, '%%', ''), '%') loop
-    v_argument := substring(left(v_piece, 9) from '^([0-9]{1,7})\$s');
+    v_argument := substring(left(v_piece, 9) from '^([0-9]{1,7})\$s')::int;
     continue when v_argument is null;
     -- three blocks, each with an empty value at its end (_format_arguments); what stands behind them is a link
     v_place := (v_argument - 1) % (v_n + 1) + 1;

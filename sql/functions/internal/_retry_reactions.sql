@@ -15,7 +15,7 @@ declare
   v_resolved int := 0;
   v_code text;
   v_message text;
-  v_held bigint[] := '{}';
+  v_held bigint[] := array[]::bigint[];
 begin
   for v_row in
     select f.*
