@@ -293,10 +293,13 @@ class Delivery:
         Also of one that is alone: what is claimed takes the room of those who come.
         """
         held_up = {**self._lingering(), **self._busy}
+        here = Counter({o: self._waiting.count(o) for o in held_up})
         kept = []
         for claim in claims:
-            here = self._waiting.count(claim.organization_id)
-            if claim.organization_id in held_up and here >= self._options.concurrency:
+            here[claim.organization_id] += 1
+            if claim.organization_id in held_up and (
+                here[claim.organization_id] > self._options.concurrency
+            ):
                 self._settle(claim, _TOO_MANY)
             else:
                 kept.append(claim)
