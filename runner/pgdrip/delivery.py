@@ -445,16 +445,20 @@ class Delivery:
         if marked == len(group):
             return group
         # Only some are: ask one by one, which is rare and cheap enough.
-        kept, lost = [], 0
+        kept: list[_Claim] = []
+        held: list[_Claim] = []
         for claim in group:
             try:
                 if await self._database.fetch_value(_HAND_OVER, LOCK_WAIT, _claims([claim])):
                     kept.append(claim)
-                else:
-                    lost += 1
             except LockNotAvailable:
-                self._pass_by([claim])
-        get_logger().warning("claims were lost", code="RUN09", messages=lost)
+                held.append(claim)
+        # only now: an outage on the way puts back the whole group, and nobody twice
+        for part in _by_organization(held):
+            self._pass_by(part)
+        lost = len(group) - len(kept) - len(held)
+        if lost:
+            get_logger().warning("claims were lost", code="RUN09", messages=lost)
         return kept
 
     def _pass_by(self, claims: list[_Claim]) -> None:

@@ -167,10 +167,10 @@ class Settler:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._now.wait(), self._interval)
                 self._now.clear()
-                if self._failure is not None:
-                    raise self._failure
                 await self._settle_pending()
                 self._some.clear()
+                if self._failure is not None:
+                    raise self._failure
                 self._note_emptiness()
         finally:
             for task in self._apart:

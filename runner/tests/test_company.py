@@ -7,10 +7,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from psycopg import errors
 from structlog.testing import capture_logs
 
 from campaign import Campaign, Clock, Script, open_campaign, open_pool, options, providers
@@ -159,6 +160,34 @@ async def test_H2_X2_rows_that_one_organization_holds_delay_no_hand_over_of_anot
             await eventually(lambda: delivery.room == options(Clock()).delivery.capacity)
         await eventually(lambda: sent(first) == 3)
     first.assert_consistent()
+
+
+class Troubled(Database):
+    """Says that one of the first group is lost, then that one is held, then breaks off; once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, on_checkout=Clock().on_checkout)
+        self._answers: list[Any] = [2, errors.LockNotAvailable(), errors.AdminShutdown()]
+
+    async def fetch_value(self, statement: LiteralString, *args: Any) -> Any:
+        if "hand_over" in statement and self._answers:
+            answer = self._answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return await super().fetch_value(statement, *args)
+
+
+async def test_H1_X1_a_hand_over_that_meets_a_lock_and_an_outage_sends_nothing_twice(
+    campaigns: tuple[Campaign, Campaign],
+) -> None:
+    first, _ = campaigns
+    script = Script()
+    first.enroll(3)
+    async with Troubled(first.url) as pool, delivering(pool, script) as delivery:
+        await claim(pool, first, delivery)
+        await eventually(lambda: sent(first) == 3)
+    assert len({message.enrollment_id for message in script.given}) == len(script.given) == 3
 
 
 async def test_H2_X2_no_more_than_a_few_messages_wait_for_somebodys_lock(
